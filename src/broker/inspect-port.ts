@@ -1,0 +1,70 @@
+/** The contract of what people see and switch. Part of `broker.ts`, whose rules hold here too. */
+import type { TaskManifest } from '../task/manifest.ts';
+import type { Executor, Priority, RunRecord, RunState } from '../task/run.ts';
+
+export interface QueueStats {
+  readonly queue: string;
+  readonly pending: number;
+  readonly delayed: number;
+  readonly running: number;
+  readonly retainedSucceeded: number;
+  readonly retainedFailed: number;
+  readonly retainedBytes: number;
+  readonly paused: boolean;
+  /** How long the oldest ready run has waited, ms; 0 when none waits. */
+  readonly oldestPendingAgeMs: number;
+  readonly consumers: number;
+  /** Delayed runs that become ready within the look-ahead given. */
+  readonly dueSoon: number;
+}
+
+export interface TaskStats {
+  readonly task: string;
+  readonly executor: Executor | 'unknown';
+  readonly pending: Readonly<Record<Priority, number>>;
+  readonly running: number;
+  readonly maxConcurrency?: number;
+  readonly paused: boolean;
+  /** Whether a live consumer can run it. */
+  readonly known: boolean;
+}
+
+export interface ConsumerInfo {
+  readonly incarnation: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  readonly manifestHash: string;
+  readonly held: number;
+  readonly leaseExpiresAtMs: number;
+}
+
+export interface RunFilter {
+  readonly states?: readonly RunState[];
+  readonly task?: string;
+  readonly scheduleUid?: string;
+  readonly limit: number;
+}
+
+export interface RunPage {
+  readonly runs: readonly RunRecord[];
+  /** How many records were looked at, and whether that was all: a scan is bounded and says so. */
+  readonly searched: number;
+  readonly complete: boolean;
+}
+
+/** Reads and switches for people. Reads are bounded; none is on a hot path. */
+export interface InspectPort {
+  stats(lookAheadMs?: number): Promise<QueueStats>;
+  tasks(): Promise<readonly TaskStats[]>;
+  consumers(): Promise<readonly ConsumerInfo[]>;
+  /** Live first, then those that outlive their consumers for 7 days. */
+  manifests(): Promise<
+    readonly { readonly manifest: TaskManifest; readonly live: boolean; readonly lastSeenMs: number }[]
+  >;
+  runs(filter: RunFilter): Promise<RunPage>;
+  setQueuePaused(paused: boolean): Promise<void>;
+  setTaskPaused(task: string, paused: boolean): Promise<void>;
+  /** Drops every pending and delayed run (as `cancelled`), at most `limit` a call. */
+  purge(reason: string, limit: number): Promise<{ readonly cancelled: number; readonly more: boolean }>;
+}

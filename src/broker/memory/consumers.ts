@@ -1,0 +1,55 @@
+/** What consumers do with a queue in memory. */
+import type { ConsumerPort, CycleReply, CycleRequest } from '../broker.ts';
+import { claim, hasMoreFor } from './claim.ts';
+import { cancellationsOf, heldBy, leave, recover, register, renew } from './leases.ts';
+import { promote } from './promote.ts';
+import type { QueueState } from './queue-state.ts';
+import { settle } from './settle.ts';
+
+export function createConsumerPort(queue: QueueState): ConsumerPort {
+  return {
+    register: async (registration) => queue.transition(() => register(queue, registration)),
+    cycle: async (request) => cycle(queue, request),
+    renew: async (id) => {
+      const incarnation = renew(queue, id);
+      if (incarnation === undefined) return { lease: 'gone', cancellations: [] };
+      return { lease: 'held', cancellations: cancellationsOf(incarnation) };
+    },
+    held: async (id) => {
+      const incarnation = queue.incarnations.get(id);
+      if (incarnation === undefined) return { lease: 'gone', runs: [] };
+      return { lease: 'held', runs: heldBy(incarnation) };
+    },
+    recover: async () => queue.transition(() => recover(queue)),
+    promote: async () => queue.transition(() => promote(queue)),
+    waitForWork: (cursor, maxWaitMs, signal) => queue.wakeBoard.wait(cursor, maxWaitMs, signal),
+    leave: async (incarnation) => queue.transition(() => leave(queue, incarnation)),
+  };
+}
+
+function cycle(queue: QueueState, request: CycleRequest): CycleReply {
+  const incarnation = renew(queue, request.incarnation);
+  const nowMs = queue.clock.now();
+  if (incarnation === undefined) {
+    return {
+      ...{
+        lease: 'gone',
+        settled: request.settle.map(() => 'unknown' as const),
+        claimed: [],
+        cancellations: [],
+      },
+      ...{ moreReady: false, wakeCursor: queue.wakeBoard.cursorFor(request.incarnation), nowMs },
+    };
+  }
+  const settled = queue.transition(() =>
+    request.settle.map((settlement) => settle(queue, incarnation, settlement)),
+  );
+  const { claim: slots } = request;
+  const claimed = slots === undefined ? [] : queue.transition(() => claim(queue, incarnation, slots));
+  const { nextDueAtMs } = queue;
+  return {
+    ...{ lease: 'held', settled, claimed, cancellations: cancellationsOf(incarnation), nowMs },
+    ...{ moreReady: hasMoreFor(queue, incarnation), wakeCursor: queue.wakeBoard.cursorFor(incarnation.id) },
+    ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
+  };
+}

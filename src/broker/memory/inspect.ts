@@ -1,0 +1,136 @@
+/** Reads and switches for people, on a queue in memory. */
+import { scheduleUidOfRunId } from '../../task/ids.ts';
+import { RUN_STATES, type Priority } from '../../task/run.ts';
+import {
+  MANIFEST_KEPT_MS,
+  type InspectPort,
+  type QueueStats,
+  type RunFilter,
+  type RunPage,
+  type TaskStats,
+} from '../broker.ts';
+import { isLive } from './leases.ts';
+import type { QueueState } from './queue-state.ts';
+import { recordOf, type Run } from './run.ts';
+
+/** Records looked at in one search, as on Redis. */
+const SEARCH_CAP = 10_000;
+
+export function createInspectPort(queue: QueueState): InspectPort {
+  return {
+    stats: async (lookAheadMs = 0) => stats(queue, lookAheadMs),
+    tasks: async () => taskStats(queue),
+    consumers: async () =>
+      [...queue.incarnations.values()].map(({ id, manifest, consumer, held, leaseExpiresAtMs }) => ({
+        ...{ incarnation: id, host: consumer.host, pid: consumer.pid, version: consumer.version },
+        ...{ manifestHash: manifest.hash, held: held.size, leaseExpiresAtMs },
+      })),
+    manifests: async () => manifests(queue),
+    runs: async (filter) => search(queue, filter),
+    setQueuePaused: async (paused) => queue.transition(() => pauseQueue(queue, paused)),
+    setTaskPaused: async (task, paused) => queue.transition(() => pauseTask(queue, task, paused)),
+    purge: async (reason, limit) => queue.transition(() => purge(queue, reason, limit)),
+  };
+}
+
+function stats(queue: QueueState, lookAheadMs: number): QueueStats {
+  const nowMs = queue.clock.now();
+  let oldestPendingAgeMs = 0;
+  let dueSoon = 0;
+  for (const run of queue.runs.values()) {
+    if (run.state === 'pending')
+      oldestPendingAgeMs = Math.max(oldestPendingAgeMs, nowMs - (run.dueAtMs ?? run.enqueuedAtMs));
+    if (run.state === 'delayed' && (run.dueAtMs ?? 0) <= nowMs + lookAheadMs) dueSoon += 1;
+  }
+  return {
+    ...{ queue: queue.name, ...queue.counts, paused: queue.paused, oldestPendingAgeMs, dueSoon },
+    ...{ retainedSucceeded: queue.retention.otherCount, retainedFailed: queue.retention.failedCount },
+    ...{ retainedBytes: queue.retention.bytes, consumers: queue.incarnations.size },
+  };
+}
+
+/** Every task that a kept manifest names, that has runs waiting or running, or that is paused; by name. */
+function taskStats(queue: QueueState): readonly TaskStats[] {
+  const names = new Set([...queue.tasks.all()].map((entry) => entry.name));
+  const pending = new Map<string, Record<Priority, number>>();
+  for (const run of queue.runs.values()) {
+    if (run.state !== 'pending') continue;
+    const counts = pending.get(run.task) ?? { high: 0, medium: 0, low: 0 };
+    counts[run.priority] += 1;
+    pending.set(run.task, counts);
+  }
+  const live = new Set([...queue.incarnations.values()].flatMap(({ taskNames }) => [...taskNames]));
+  return [...names].sort().map((name) => {
+    const { executor, maxConcurrency, running, paused } = queue.tasks.entry(name);
+    return {
+      ...{ task: name, executor: executor ?? ('unknown' as const), running, paused, known: live.has(name) },
+      ...{ pending: pending.get(name) ?? { high: 0, medium: 0, low: 0 } },
+      ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
+    };
+  });
+}
+
+function manifests(queue: QueueState): Awaited<ReturnType<InspectPort['manifests']>> {
+  const nowMs = queue.clock.now();
+  return [...queue.manifests.values()]
+    .map(({ manifest, lastSeenMs }) => {
+      const live = isLive(queue, manifest.hash);
+      return { manifest, live, lastSeenMs: live ? nowMs : lastSeenMs };
+    })
+    .filter(({ lastSeenMs }) => nowMs - lastSeenMs <= MANIFEST_KEPT_MS)
+    .sort((a, b) => Number(b.live) - Number(a.live) || b.lastSeenMs - a.lastSeenMs);
+}
+
+function search(queue: QueueState, filter: RunFilter): RunPage {
+  const states = new Set(filter.states ?? RUN_STATES);
+  const runs: RunPage['runs'][number][] = [];
+  let searched = 0;
+  for (const run of candidates(queue, states)) {
+    if (runs.length >= filter.limit || searched >= SEARCH_CAP) return { runs, searched, complete: false };
+    searched += 1;
+    if (matches(run, states, filter)) runs.push(recordOf(run, queue.name));
+  }
+  return { runs, searched, complete: true };
+}
+
+/** Running first, then what waits, then what ended, newest first. */
+function* candidates(queue: QueueState, states: ReadonlySet<string>): Iterable<Run> {
+  for (const { held } of queue.incarnations.values()) if (states.has('running')) yield* held.values();
+  for (const held of queue.dead) if (states.has('running')) yield* held.values();
+  if (states.has('pending')) {
+    for (const lane of queue.lanes.all()) yield* lane.runs;
+  }
+  if (states.has('delayed')) for (const run of queue.runs.values()) if (run.state === 'delayed') yield run;
+  yield* queue.retention.newestFirst(states);
+}
+
+function pauseQueue(queue: QueueState, paused: boolean): void {
+  queue.paused = paused;
+  if (!paused) queue.wakeBoard.wake(queue.counts.pending, () => true);
+}
+
+function pauseTask(queue: QueueState, task: string, paused: boolean): void {
+  queue.tasks.entry(task).paused = paused;
+  queue.lanes.refresh(task);
+  if (!paused) queue.wakeForReady(task, Infinity);
+}
+
+function matches(run: Run, states: ReadonlySet<string>, { task, scheduleUid }: RunFilter): boolean {
+  if (!states.has(run.state) || (task !== undefined && run.task !== task)) return false;
+  return scheduleUid === undefined || scheduleUidOfRunId(run.id) === scheduleUid;
+}
+
+function purge(
+  queue: QueueState,
+  reason: string,
+  limit: number,
+): { readonly cancelled: number; readonly more: boolean } {
+  let cancelled = 0;
+  for (const run of queue.runs.values()) {
+    if (run.state !== 'pending' && run.state !== 'delayed') continue;
+    if (cancelled >= limit) return { cancelled, more: true };
+    queue.end(run, 'cancelled', { cancelReason: reason });
+    cancelled += 1;
+  }
+  return { cancelled, more: false };
+}

@@ -1,0 +1,34 @@
+/** Connects to Redis, and refuses a server that would lose work. */
+import { systemClock, type Clock } from '../../runtime/clock.ts';
+import { describeAddress, type RedisAddress } from './client.ts';
+import { Connection } from './connection.ts';
+import { RedisBroker } from './redis-broker.ts';
+import { checkServer } from './suitability.ts';
+
+export interface RedisOptions extends RedisAddress {
+  readonly clock?: Clock;
+  /** Told what an operator should know, such as a version with a published hole. Default: nobody is. */
+  readonly onWarning?: (message: string) => void;
+  /** How long a call may wait for its answer, reconnecting included. Default 4 s. */
+  readonly callTimeoutMs?: number;
+}
+
+/**
+ * @throws TidemillError CONFIG_INVALID (URL, prefix), BROKER_UNAVAILABLE (not reached in time),
+ *   BROKER_UNSUITABLE (too old, or an eviction policy that may delete waiting runs)
+ */
+export async function connectRedis(options: RedisOptions): Promise<RedisBroker> {
+  const { clock = systemClock, onWarning = () => undefined, callTimeoutMs, ...address } = options;
+  const description = describeAddress(address);
+  const connection = new Connection(address, {
+    clock,
+    ...(callTimeoutMs === undefined ? {} : { timeoutMs: callTimeoutMs }),
+  });
+  try {
+    const facts = await checkServer(connection, description, onWarning);
+    return new RedisBroker(address, connection, facts, clock);
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}

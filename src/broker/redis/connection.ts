@@ -1,0 +1,170 @@
+/**
+ * Calls to Redis that always end: each is answered, or rejects within its time, whatever becomes of the socket or server.
+ *
+ * ioredis would leave a call that was in flight when its socket died pending for ever (without resending), or send it a
+ * second time (with it). So every call is noted here, rejected when the socket closes or its time is over, and never
+ * sent again. A call made while there is no connection waits for one within the same time; their number is bounded.
+ */
+import { systemClock, type Clock, type Timer } from '../../runtime/clock.ts';
+import { TidemillError } from '../../runtime/errors.ts';
+import { createClient, type RedisAddress, type RedisClient } from './client.ts';
+import { isReplyError, isUnsent, toBrokerError, withoutCommand } from './reply-errors.ts';
+
+/** With the time for a second try of a numbered batch this stays below 5 s. */
+export const DEFAULT_CALL_TIMEOUT_MS = 4_000;
+/** Beyond this many calls without an answer more would only use memory. */
+const MOST_PENDING = 10_000;
+const SWEEP_MS = 100;
+
+interface PendingCall {
+  readonly doing: string;
+  readonly deadlineMs: number;
+  readonly start: () => void;
+  readonly reject: (error: TidemillError) => void;
+  isSent: boolean;
+}
+
+export class Connection implements AsyncDisposable {
+  readonly #client: RedisClient;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #pending = new Set<PendingCall>();
+  #sweep: Timer | undefined;
+  #lastError: Error | undefined;
+  /** ioredis calls a socket ready that it is about to give up, so this is noted here. */
+  #isReady = false;
+  #isAnswering = false;
+  #isClosed = false;
+  #connects = 0;
+
+  constructor(address: RedisAddress, options: { readonly clock?: Clock; readonly timeoutMs?: number } = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
+    this.#client = createClient(address, 'calls');
+    this.#client.on('error', (error: Error) => {
+      this.#lastError = withoutCommand(error);
+    });
+    this.#client.on('ready', () => this.#onReady());
+    this.#client.on('close', () => this.#onClose());
+  }
+
+  /** Whether the last call was answered, and the socket is there for the next. */
+  get isAnswering(): boolean {
+    return this.#isAnswering && this.#isReady;
+  }
+
+  /** How often a connection came up: what was acknowledged before the last time may be lost (a failover, a restart). */
+  get connects(): number {
+    return this.#connects;
+  }
+
+  /**
+   * Sends one call, once.
+   * @param doing - names the call in messages, such as `enqueue`
+   * @throws TidemillError BROKER_UNAVAILABLE (it may have happened), BROKER_REFUSED (it did not), BROKER_CLOSED
+   */
+  call<T>(doing: string, send: (client: RedisClient) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
+    if (this.#isClosed) return Promise.reject(closedError(doing));
+    if (this.#pending.size >= MOST_PENDING) {
+      const message = `${doing}: ${MOST_PENDING} calls to Redis wait for an answer; this one was not sent`;
+      return Promise.reject(new TidemillError('BROKER_UNAVAILABLE', message));
+    }
+    return new Promise<T>((resolve, reject) => {
+      const settle =
+        <V>(finish: (value: V) => void, isAnswer: boolean) =>
+        (value: V): void => {
+          if (!this.#pending.delete(call)) return;
+          if (isAnswer) this.#isAnswering = true;
+          finish(value);
+        };
+      const call: PendingCall = {
+        doing,
+        deadlineMs: this.#clock.monotonic() + timeoutMs,
+        isSent: false,
+        reject,
+        start: () => {
+          call.isSent = true;
+          send(this.#client).then(settle(resolve, true), (error: unknown) => {
+            // The socket is ending, and ioredis knew it first: the call waits for the next one.
+            if (isUnsent(error)) call.isSent = false;
+            else settle(reject, isReplyError(error))(toBrokerError(error, doing));
+          });
+        },
+      };
+      this.#pending.add(call);
+      this.#armSweep();
+      if (this.#isReady) call.start();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#sweep?.[Symbol.dispose]();
+    this.#client.disconnect();
+    this.#rejectWhere(() => true, closedError);
+  }
+
+  #onReady(): void {
+    this.#lastError = undefined;
+    this.#isReady = true;
+    this.#isAnswering = true;
+    this.#connects += 1;
+    for (const call of [...this.#pending]) if (!call.isSent) call.start();
+  }
+
+  /** What was in flight has no answer to come; what was not yet sent waits for the next connection. */
+  #onClose(): void {
+    this.#isReady = false;
+    this.#isAnswering = false;
+    this.#rejectWhere(
+      (call) => call.isSent,
+      (doing) =>
+        new TidemillError(
+          'BROKER_UNAVAILABLE',
+          `${doing}: the connection to Redis ended before the answer; it may or may not have happened`,
+          {
+            cause: this.#lastError,
+          },
+        ),
+    );
+  }
+
+  #armSweep(): void {
+    if (this.#sweep !== undefined || this.#isClosed) return;
+    this.#sweep = this.#clock.after(SWEEP_MS, () => {
+      this.#sweep = undefined;
+      this.#rejectOverdue();
+      if (this.#pending.size > 0) this.#armSweep();
+    });
+  }
+
+  #rejectOverdue(): void {
+    const nowMs = this.#clock.monotonic();
+    const isOverdue = (call: PendingCall): boolean => call.deadlineMs <= nowMs;
+    const isStuck = [...this.#pending].some((call) => call.isSent && isOverdue(call));
+    this.#rejectWhere(isOverdue, (doing) => {
+      const why = this.#lastError === undefined ? '' : ` (${this.#lastError.message})`;
+      const message = `${doing}: no answer from Redis in time${why}; it may or may not have happened`;
+      return new TidemillError('BROKER_UNAVAILABLE', message, { cause: this.#lastError });
+    });
+    if (!isStuck || !this.#isReady) return;
+    // A server that does not answer may be frozen, or the socket half open. A new socket tells, and the answers still to
+    // come on this one have nobody to go to.
+    this.#isReady = false;
+    this.#isAnswering = false;
+    this.#client.disconnect(true);
+  }
+
+  #rejectWhere(isOver: (call: PendingCall) => boolean, errorFor: (doing: string) => TidemillError): void {
+    for (const call of [...this.#pending]) {
+      if (!isOver(call)) continue;
+      this.#pending.delete(call);
+      call.reject(errorFor(call.doing));
+    }
+  }
+}
+
+function closedError(doing: string): TidemillError {
+  return new TidemillError('BROKER_CLOSED', `${doing}: this connection to Redis was closed`);
+}

@@ -1,0 +1,231 @@
+/** What consumers do with a queue on Redis. */
+import { TidemillError, unreachable } from '../../runtime/errors.ts';
+import type { RunError } from '../../task/run.ts';
+import type {
+  Cancellation,
+  ClaimedRun,
+  ConsumerPort,
+  CycleReply,
+  CycleRequest,
+  RecoverReply,
+  Registration,
+  SettleAnswer,
+  Settlement,
+} from '../broker.ts';
+import { encodeManifestHash } from './keys.ts';
+import type { QueueContext } from './queue-context.ts';
+import { decodeReason, decodeRecord, encodeError, encodeReason, onOneLine } from './record.ts';
+import { asAnswers, asList, asNumber, asOptionalNumber, asPairs, asText, asTexts } from './script-runner.ts';
+import type { WakeReaders } from './wake-reader.ts';
+
+const SETTLED: Readonly<Record<string, SettleAnswer>> = { s: 'settled', r: 'returned', u: 'unknown' };
+
+/** Runs given back, promoted or dropped by one script: a few milliseconds of Redis's one thread. */
+const CHUNK = 500;
+
+/** Says what is wrong when the budgets do not fit into the server's memory; `undefined` when they do. */
+export type CheckBudgets = (registration: Registration) => string | undefined;
+
+export class RedisConsumerPort implements ConsumerPort {
+  readonly #queue: QueueContext;
+  readonly #wakes: WakeReaders;
+  readonly #checkBudgets: CheckBudgets;
+
+  constructor(queue: QueueContext, wakes: WakeReaders, checkBudgets: CheckBudgets) {
+    this.#queue = queue;
+    this.#wakes = wakes;
+    this.#checkBudgets = checkBudgets;
+  }
+
+  async register(registration: Registration): Promise<void> {
+    const problem = this.#checkBudgets(registration);
+    if (problem !== undefined) throw new TidemillError('BROKER_UNSUITABLE', problem);
+    await this.#queue.list();
+    await this.#queue.run('register', encodeRegistration(registration));
+  }
+
+  async cycle(request: CycleRequest): Promise<CycleReply> {
+    const { args, order } = encodeSettlements(request.settle);
+    const slots =
+      request.claim === undefined ? ['', ''] : [String(request.claim.io), String(request.claim.cpu)];
+    const reply = asList(await this.#queue.run('cycle', [request.incarnation, ...slots, ...args]));
+    const [lease, answers, token, claimed, claimError, cancellations, more, nextDue, now] = reply;
+    const answered = asAnswers(answers, SETTLED, request.settle.length);
+    const settled: SettleAnswer[] = request.settle.map(() => 'unknown');
+    order.forEach((index, place) => (settled[index] = answered[place] ?? 'unknown'));
+    const why = asText(claimError);
+    const nextDueAtMs = asOptionalNumber(nextDue);
+    return {
+      lease: parseLease(lease),
+      settled,
+      claimed: await this.#decodeClaimed(request.incarnation, asText(token), asPairs(claimed)),
+      cancellations: parseCancellations(cancellations),
+      moreReady: asNumber(more) === 1,
+      wakeCursor: request.incarnation,
+      nowMs: asNumber(now),
+      ...(why === '' ? {} : { claimError: why }),
+      ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
+    };
+  }
+
+  async renew(
+    incarnation: string,
+  ): Promise<{ lease: 'held' | 'gone'; cancellations: readonly Cancellation[] }> {
+    const [lease, cancellations] = asList(await this.#queue.run('renew', [incarnation]));
+    return { lease: parseLease(lease), cancellations: parseCancellations(cancellations) };
+  }
+
+  async held(incarnation: string): ReturnType<ConsumerPort['held']> {
+    const [lease, runs] = asList(await this.#queue.run('held', [incarnation]));
+    return { lease: parseLease(lease), runs: asPairs(runs).map(([id, token]) => ({ id, token })) };
+  }
+
+  async recover(): Promise<RecoverReply> {
+    const [amnesty, ended, returned, dead, more] = asList(await this.#queue.run('recover', [String(CHUNK)]));
+    return {
+      amnesty: asNumber(amnesty) === 1,
+      ended: asTexts(ended),
+      returned: asNumber(returned),
+      deadLettered: asPairs(dead).map(([id, task]) => ({ id, task })),
+      more: asNumber(more) === 1,
+    };
+  }
+
+  async promote(): ReturnType<ConsumerPort['promote']> {
+    const [promoted, expired, dropped, more, nextDue] = asList(
+      await this.#queue.run('promote', [String(CHUNK)]),
+    );
+    const nextDueAtMs = asOptionalNumber(nextDue);
+    return {
+      promoted: asNumber(promoted),
+      expired: asNumber(expired),
+      dropped: asNumber(dropped),
+      more: asNumber(more) === 1,
+      ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
+    };
+  }
+
+  waitForWork(cursor: string, maxWaitMs: number, signal: AbortSignal): Promise<void> {
+    return this.#wakes.wait(cursor, maxWaitMs, signal);
+  }
+
+  async leave(incarnation: string): Promise<void> {
+    this.#wakes.forget(incarnation);
+    // What it holds goes back in chunks; should we be interrupted, recovery does the rest.
+    while (asNumber(await this.#queue.run('leave', [incarnation, String(CHUNK)])) === 1);
+  }
+
+  /** A record that cannot be read is settled here and now, so that no consumer stumbles over it. */
+  async #decodeClaimed(
+    incarnation: string,
+    token: string,
+    claimed: readonly (readonly [string, string])[],
+  ): Promise<readonly ClaimedRun[]> {
+    const runs: ClaimedRun[] = [];
+    const unreadable: Settlement[] = [];
+    for (const [id, text] of claimed) {
+      const decoded = decodeRecord(this.#queue.name, id, text);
+      if (decoded === undefined)
+        unreadable.push({ id, token, outcome: { kind: 'failed', error: MALFORMED } });
+      else runs.push({ record: decoded.record, token, suspect: decoded.suspect });
+    }
+    // Should this fail, the consumer finds runs that it does not know when it compares, and releases them.
+    if (unreadable.length > 0) await this.cycle({ incarnation, settle: unreadable }).catch(() => undefined);
+    return runs;
+  }
+}
+
+const MALFORMED: RunError = {
+  reason: 'MalformedRecord',
+  name: 'MalformedRecord',
+  message: 'the options of this run cannot be read; something else wrote its record',
+};
+
+function encodeRegistration({
+  incarnation,
+  leaseMs,
+  manifest,
+  settings,
+  consumer,
+}: Registration): readonly string[] {
+  const limits = [
+    settings.retainSucceededMs,
+    settings.retainSucceededBytes,
+    settings.retainFailedMs,
+    settings.retainFailedBytes,
+    settings.maxPending,
+    settings.maxPendingPerSchedule,
+    settings.maxDeliveries,
+  ];
+  const tasks = manifest.tasks.flatMap((task) => [
+    task.name,
+    `${task.executor};${task.maxConcurrency ?? ''};${task.schemaHash}`,
+  ]);
+  return [
+    ...[incarnation, String(leaseMs), encodeManifestHash(manifest.hash), String(manifest.builtAtMs)],
+    ...[JSON.stringify(manifest), JSON.stringify(consumer)],
+    ...limits.map((limit) => limit.toFixed(0)),
+    ...tasks,
+  ];
+}
+
+interface Group {
+  readonly token: string;
+  readonly kind: string;
+  readonly fields: string[];
+  readonly indexes: number[];
+}
+
+/** Settlements with the same token and kind share one header. `order`: which settlement each run of the groups is. */
+function encodeSettlements(settle: readonly Settlement[]): {
+  readonly args: readonly string[];
+  readonly order: readonly number[];
+} {
+  const groups = new Map<string, Group>();
+  settle.forEach(({ id, token, outcome }, index) => {
+    const [kind, ...values] = encodeOutcome(outcome);
+    const key = `${kind}${token}`;
+    let group = groups.get(key);
+    if (group === undefined) {
+      group = { token, kind, fields: [], indexes: [] };
+      groups.set(key, group);
+    }
+    group.fields.push(id, ...values);
+    group.indexes.push(index);
+  });
+  const args: string[] = [];
+  const order: number[] = [];
+  for (const { token, kind, fields, indexes } of groups.values()) {
+    args.push(token, kind, String(indexes.length), ...fields);
+    order.push(...indexes);
+  }
+  return { args, order };
+}
+
+/** The kind's letter, and the values that `lib/settle.lua` expects with it. */
+function encodeOutcome(outcome: Settlement['outcome']): readonly [string, ...string[]] {
+  switch (outcome.kind) {
+    case 'succeeded':
+      return outcome.result === undefined ? ['S'] : ['s', onOneLine(outcome.result)];
+    case 'failed':
+      return ['f', encodeError(outcome.error)];
+    case 'retry':
+      return ['r', Math.max(0, outcome.delayMs).toFixed(0), encodeError(outcome.error)];
+    case 'released':
+      return ['b', Math.max(0, outcome.delayMs ?? 0).toFixed(0)];
+    case 'cancelled':
+      return ['c', encodeReason(outcome.reason)];
+    case 'rejected':
+      return ['j', encodeError(outcome.error)];
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function parseLease(reply: unknown): 'held' | 'gone' {
+  return asText(reply) === 'held' ? 'held' : 'gone';
+}
+
+function parseCancellations(reply: unknown): readonly Cancellation[] {
+  return asPairs(reply).map(([id, reason]) => ({ id, reason: decodeReason(reason) }));
+}

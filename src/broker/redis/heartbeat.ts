@@ -1,0 +1,150 @@
+/**
+ * The event loop's side of the heartbeat: starts the thread, feeds it, and passes on what renewals bring. A thread needs a
+ * moment to start (and to start again), so the event loop renews until the thread reports.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Clock, Timer } from '../../runtime/clock.ts';
+import { unreachable } from '../../runtime/errors.ts';
+import type { ConsumerPort, Heartbeat, HeartbeatOptions } from '../broker.ts';
+import type { RedisAddress } from './client.ts';
+import {
+  BEATS,
+  HeartbeatReportSchema,
+  UNANSWERED,
+  type HeartbeatReport,
+  type HeartbeatSetup,
+} from './heartbeat-messages.ts';
+
+/** The thread's file stands beside this one, as source or as built. A bundle of the client has neither, and needs none. */
+function threadUrl(): URL {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  return new URL(`./heartbeat-thread${extension}`, import.meta.url);
+}
+
+export interface ThreadHeartbeatNeeds {
+  readonly address: RedisAddress;
+  readonly clock: Clock;
+  /** Renews from the event loop. */
+  readonly renew: (queue: string) => ReturnType<ConsumerPort['renew']>;
+  readonly onDisposed: () => void;
+}
+
+export class ThreadHeartbeat implements Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #setup: HeartbeatSetup;
+  readonly #shared = new Int32Array(new SharedArrayBuffer(8));
+  readonly #needs: ThreadHeartbeatNeeds;
+  #worker: Worker;
+  #restart: Timer | undefined;
+  #bridge: AbortController | undefined;
+  #isDisposed = false;
+  #oldestUnansweredMs: number | undefined;
+  #marks = 0;
+
+  constructor(options: HeartbeatOptions, needs: ThreadHeartbeatNeeds) {
+    const { incarnation, queues, leaseMs, renewEveryMs, stallMs } = options;
+    this.#options = options;
+    this.#needs = needs;
+    this.#setup = {
+      address: plainAddress(needs.address),
+      ...{ incarnation, queues: [...queues], leaseMs, renewEveryMs, stallMs },
+      shared: this.#shared.buffer,
+    };
+    this.#worker = this.#start();
+  }
+
+  beat(): void {
+    Atomics.add(this.#shared, BEATS, 1);
+  }
+
+  unansweredSince(monotonicMs: number | undefined): void {
+    if (monotonicMs === this.#oldestUnansweredMs) return;
+    this.#oldestUnansweredMs = monotonicMs;
+    this.#marks = (this.#marks % 1_000_000) + 1;
+    Atomics.store(this.#shared, UNANSWERED, monotonicMs === undefined ? 0 : this.#marks);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#bridge?.abort();
+    this.#restart?.[Symbol.dispose]();
+    await this.#worker.terminate();
+    this.#needs.onDisposed();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(threadUrl(), { workerData: this.#setup });
+    worker.unref();
+    const bridge = new AbortController();
+    this.#bridge = bridge;
+    void this.#renewHere(bridge.signal);
+    worker.on('message', (message: unknown) => {
+      bridge.abort();
+      this.#receive(HeartbeatReportSchema.parse(message));
+    });
+    // An error is followed by the exit.
+    worker.on('error', () => undefined);
+    worker.on('exit', () => {
+      if (this.#isDisposed) return;
+      bridge.abort();
+      for (const _queue of this.#options.queues) this.#options.onRenewal('error');
+      this.#restart = this.#needs.clock
+        .after(this.#options.renewEveryMs, () => {
+          this.#worker = this.#start();
+        })
+        .unref();
+    });
+    return worker;
+  }
+
+  /** Until the thread has reported. Never rejects. */
+  async #renewHere(signal: AbortSignal): Promise<void> {
+    const { queues, renewEveryMs } = this.#options;
+    const isOver = (): boolean => signal.aborted;
+    while (!isOver()) {
+      const reports = await Promise.all(queues.map((queue) => this.#renewOne(queue)));
+      if (!isOver()) reports.forEach((report) => this.#receive(report));
+      await this.#needs.clock.sleep(renewEveryMs, signal);
+    }
+  }
+
+  async #renewOne(queue: string): Promise<HeartbeatReport> {
+    try {
+      const { lease, cancellations } = await this.#needs.renew(queue);
+      return lease === 'gone'
+        ? { kind: 'gone', queue }
+        : { kind: 'renewed', queue, cancellations: [...cancellations] };
+    } catch {
+      return { kind: 'failed', queue };
+    }
+  }
+
+  #receive(report: HeartbeatReport): void {
+    if (this.#isDisposed) return;
+    const { onRenewal, onLeaseGone, onCancellations } = this.#options;
+    switch (report.kind) {
+      case 'failed':
+        onRenewal('error');
+        break;
+      case 'gone':
+        onRenewal('lost');
+        onLeaseGone(report.queue);
+        break;
+      case 'renewed':
+        onRenewal('ok');
+        if (report.cancellations.length > 0) onCancellations(report.queue, report.cancellations);
+        break;
+      default:
+        unreachable(report);
+    }
+  }
+}
+
+/** A copy that can be cloned into the thread. */
+function plainAddress(address: RedisAddress): HeartbeatSetup['address'] {
+  const { sentinels, ...rest } = address;
+  return sentinels === undefined
+    ? rest
+    : { ...rest, sentinels: { ...sentinels, nodes: [...sentinels.nodes] } };
+}

@@ -1,0 +1,258 @@
+--- @include lib/held
+-- claim.lua: which waiting runs an incarnation is handed. Fair between lanes, weighted by priority (stride scheduling).
+--
+-- The least lane that this consumer can run gives up to a quantum of runs and its virtual time advances by what they cost.
+-- A lane that is further ahead of the least candidate than a quantum is pulled back to that distance: otherwise a lane that
+-- another pool of consumers has served alone for a while would have to wait for as long when that pool dies.
+
+local PAGE = 16 -- lanes read at first; most claims need one or two
+local FURTHER_PAGE = 64
+local FAR_LANES = 4 -- looked at from the far end of the ready set, for the pull-back
+-- Ids looked at in one claim: a lane full of cancelled runs must not hold up everyone else.
+local MOST_EXAMINED = 2000
+local MALFORMED = '{"reason":"MalformedRecord","name":"MalformedRecord",'
+  .. '"message":"the record of this run cannot be read; its text is kept as the params"}'
+
+local taken = { claimed = {}, holdings = {}, ids = {}, examined = 0 }
+local offsets = {} -- lane -> how many ids this claim has taken from its front
+local claim_heads = {}
+
+local function claimed_head(head, incarnation)
+  local text = claim_heads[head]
+  if not text then
+    text = make_head(head, { state = 'r', attempt = head.attempt + 1, started = NOW_TEXT, ended = '', incarnation = incarnation })
+    claim_heads[head] = text
+  end
+  return text
+end
+
+-- A record that cannot be read ends as failed, so that someone sees it, and stops nobody.
+local function bury(id, lane, text)
+  local body = 'm:' .. string.sub(lane, 3) .. ';;\n{"source":"api"}\n' .. text
+  local run = parse_run(id, 'p;0;0;0;' .. NOW_TEXT .. ';;;;;\n\n' .. body)
+  run.lane = lane
+  open_runs[id] = run
+  finish(run, 'f', MALFORMED)
+end
+
+local function hand_out(lease, run, token)
+  if run.head.expires ~= '' then write('ZREM', EXPIRING, run.id) end
+  put_run(run, claimed_head(run.head, lease.id))
+  taken.claimed[#taken.claimed + 1] = run.id
+  taken.claimed[#taken.claimed + 1] = run.text
+  taken.holdings[#taken.holdings + 1] = run.id
+  taken.holdings[#taken.holdings + 1] = token
+end
+
+local function is_expired(run)
+  return run.head.attempt == 0 and run.head.expires ~= '' and tonumber(run.head.expires) <= NOW
+end
+
+-- Hands out a run that has no expiry, at a fraction of the cost of `hand_out`; false when the run is not as plain as that.
+local function hand_out_plain(lease, id, text, token)
+  if not text or taken.ids[id] or open_runs[id] ~= nil then return false end
+  local head_end = string.find(text, '\n', 1, true)
+  local head = head_end and parse_head(string.sub(text, 1, head_end - 1))
+  if not head or head.state ~= 'p' or head.expires ~= '' then return false end
+  local new_text = claimed_head(head, lease.id) .. string.sub(text, head_end)
+  put_plain(id, new_text)
+  -- Should its id stand twice in its lane, the second is a ghost.
+  taken.ids[id] = true
+  local count = #taken.claimed
+  taken.claimed[count + 1], taken.claimed[count + 2] = id, new_text
+  taken.holdings[count + 1], taken.holdings[count + 2] = id, token
+  return true
+end
+
+-- Hands out up to `count` runs from the front of a lane; returns how many.
+local function take_from(lease, lane, count, token)
+  local from = offsets[lane] or 0
+  local ids = call('LRANGE', lane_key(lane), from, from + count - 1)
+  local texts, handed = get_many(RUNS, ids), 0
+  for index, id in ipairs(ids) do
+    local is_plain = hand_out_plain(lease, id, texts[index], token)
+    local run
+    if not is_plain and texts[index] and not taken.ids[id] then run = open_run(id, texts[index]) end
+    if is_plain then
+      handed = handed + 1
+    elseif run and run.head.state == 'p' and not is_expired(run) then
+      hand_out(lease, run, token)
+      handed = handed + 1
+    else
+      count_ghost(lane, -1)
+      if run and run.head.state == 'p' then
+        finish(run, 'x', '')
+      elseif run == false then
+        bury(id, lane, texts[index])
+      end
+    end
+  end
+  offsets[lane] = from + #ids
+  lengths[lane] = math.max(0, lane_length(lane) - #ids)
+  taken.examined = taken.examined + #ids
+  add_meta('pending', -handed)
+  add_meta('running', handed)
+  if handed > 0 then count_active(string.sub(lane, 3), handed) end
+  return handed
+end
+
+-- Lanes of a page (lane, score, lane, score …) that this incarnation can run, as candidates.
+local function add_candidates(search, page)
+  local lanes, tasks = {}, {}
+  for index = 1, #page, 2 do
+    local lane = page[index]
+    if not search.seen[lane] then
+      search.seen[lane] = true
+      lanes[#lanes + 1] = { lane = lane, task = string.sub(lane, 3), score = tonumber(page[index + 1]) }
+      tasks[#tasks + 1] = string.sub(lane, 3)
+    end
+  end
+  local known, infos = get_many(search.manifest_key, tasks), get_many(BASE .. 'tasks', tasks)
+  for index, candidate in ipairs(lanes) do
+    local task = candidate.task
+    if task_infos[task] == nil then task_infos[task] = parse_task_info(infos[index]) end
+    -- By the invariant of lanes.lua no lane of a paused task is here.
+    if paused_tasks[task] == nil then paused_tasks[task] = false end
+    if known[index] then search.candidates[#search.candidates + 1] = candidate end
+  end
+end
+
+local function load_page(search, size)
+  local page = call('ZRANGE', search.key, search.offset, search.offset + size - 1, 'WITHSCORES')
+  search.offset = search.offset + size
+  search.is_complete = #page < 2 * size
+  search.reached = tonumber(page[#page] or nil) or search.reached
+  add_candidates(search, page)
+end
+
+local function pull_back(search)
+  if not search.is_complete then add_candidates(search, call('ZRANGE', search.key, -FAR_LANES, -1, 'WITHSCORES')) end
+  local least
+  for _, candidate in ipairs(search.candidates) do
+    if not least or candidate.score < least then least = candidate.score end
+  end
+  for _, candidate in ipairs(search.candidates) do
+    local most = least + QUANTUM * COST[string.sub(candidate.lane, 1, 1)]
+    if candidate.score > most then
+      candidate.score = most
+      candidate.moved = true
+    end
+  end
+end
+
+local function begin_search(lease, class)
+  local search = {
+    key = BASE .. 'ready:' .. class, manifest_key = BASE .. 'manifest:' .. lease.manifest,
+    candidates = {}, seen = {}, offset = 0, reached = 0, is_complete = false,
+  }
+  load_page(search, PAGE)
+  while #search.candidates == 0 and not search.is_complete do load_page(search, FURTHER_PAGE) end
+  pull_back(search)
+  return search
+end
+
+local function has_work(candidate) return lane_length(candidate.lane) > 0 and room_for(candidate.task) > 0 end
+
+-- The candidate whose turn it is; nil when this consumer can run nothing more.
+local function least_candidate(search)
+  while true do
+    local least
+    for _, candidate in ipairs(search.candidates) do
+      local is_less = not least or candidate.score < least.score
+        or (candidate.score == least.score and candidate.lane < least.lane)
+      if is_less and has_work(candidate) then least = candidate end
+    end
+    if search.is_complete or (least and least.score <= search.reached) then return least end
+    load_page(search, FURTHER_PAGE)
+  end
+end
+
+local function claim_from_lanes(lease, search, wanted, token)
+  local left = wanted
+  while left > 0 and taken.examined < MOST_EXAMINED do
+    local candidate = least_candidate(search)
+    if not candidate then break end
+    local count = math.min(QUANTUM, left, room_for(candidate.task))
+    local handed = take_from(lease, candidate.lane, count, token)
+    candidate.score = candidate.score + handed * COST[string.sub(candidate.lane, 1, 1)]
+    candidate.moved = true
+    left = left - handed
+  end
+  for _, candidate in ipairs(search.candidates) do
+    if candidate.moved then
+      local lane = candidate.lane
+      advanced[lane] = candidate.score
+      if lane_length(lane) > 0 then write('ZADD', search.key, int(candidate.score), lane) else touched_lanes[lane] = true end
+    end
+  end
+  return wanted - left
+end
+
+-- The lane of suspects that this incarnation may take from; nil when it holds one already.
+local function suspect_lane(lease, class)
+  if lease.suspect then return nil end
+  local page = call('ZRANGE', BASE .. 'suspects:' .. class, 0, FURTHER_PAGE - 1)
+  local tasks = {}
+  for index, lane in ipairs(page) do tasks[index] = string.sub(lane, 3) end
+  local known = get_many(BASE .. 'manifest:' .. lease.manifest, tasks)
+  for index, lane in ipairs(page) do
+    if known[index] and room_for(tasks[index]) > 0 and lane_length(lane) > 0 then return lane end
+  end
+  return nil
+end
+
+-- Hands out at most one suspect: a consumer holds no two, or the innocent one would be blamed with the other.
+local function claim_suspect(lease, class, token)
+  local lane = suspect_lane(lease, class)
+  while lane and not lease.suspect and taken.examined < MOST_EXAMINED do
+    if take_from(lease, lane, 1, token) == 1 then
+      lease.suspect = taken.claimed[#taken.claimed - 1]
+      write('HSET', lease.key, SUSPECT, lease.suspect)
+    end
+    if lane_length(lane) == 0 then
+      touched_lanes[lane] = true
+      lane = suspect_lane(lease, class)
+    else
+      -- The tasks take turns.
+      write('ZADD', BASE .. 'suspects:' .. class, NOW_TEXT, lane)
+    end
+  end
+end
+
+-- Enters the incarnation among those to be woken, unless it will claim again by itself.
+local function note_idle(lease, class, free, more)
+  local key = idle_key(class, lease.manifest)
+  if more then write('ZREM', key, lease.id) else write('ZADD', key, int(-free), lease.id) end
+end
+
+-- Hands out up to `wanted` runs by class; returns whether runs stay that this incarnation could run.
+-- wanted: { io, cpu } or nil to look only.
+local function claim(lease, wanted)
+  local token, any_more = int(meta.tokens + 1), false
+  if meta.paused ~= 1 and wanted then
+    for class, count in pairs(wanted) do
+      if count > 0 then
+        local before = #taken.holdings
+        claim_suspect(lease, class, token)
+        wanted[class] = count - (#taken.holdings - before) / 2
+      end
+    end
+  end
+  for _, class in ipairs({ 'io', 'cpu' }) do
+    local count, more = wanted and wanted[class] or 0, false
+    if meta.paused ~= 1 then
+      local search = begin_search(lease, class)
+      local handed = claim_from_lanes(lease, search, count, token)
+      more = least_candidate(search) ~= nil or suspect_lane(lease, class) ~= nil
+      if count > 0 then note_idle(lease, class, count - handed, more) end
+    elseif count > 0 then
+      note_idle(lease, class, count, false)
+    end
+    any_more = any_more or more
+  end
+  for lane, count in pairs(offsets) do write('LTRIM', lane_key(lane), count, -1) end
+  if #taken.holdings > 0 then set_meta('tokens', meta.tokens + 1) end
+  write_many('HSET', lease.key, taken.holdings)
+  if wanted then write('DEL', BASE .. 'wake:' .. lease.id) end
+  return any_more, token
+end

@@ -1,0 +1,232 @@
+--- @include lib/runs
+--- @include lib/lanes
+--- @include lib/wake
+-- finish.lua: how runs leave a state, go back, and end; retention; what a schedule is told.
+
+local DELAYED, EXPIRING = BASE .. 'delayed', BASE .. 'expiring'
+local DONE, DEAD = BASE .. 'done', BASE .. 'dead'
+local OUTCOMES = BASE .. 'outcomes'
+local REDRIVEN = BASE .. 'redriven'
+local OUTCOMES_KEPT = 500
+
+-- Takes a run out of what its state had put it into: counters, delayed, expiring. Its id stays in its lane as a ghost.
+-- The held hash is the caller's business.
+local function leave_state(run)
+  local state = run.head.state
+  if state == 'r' then
+    add_meta('running', -1)
+    count_active(run.task, -1)
+    return
+  end
+  add_meta('pending', -1)
+  if state == 'p' then
+    count_ghost(run.head.suspect == '1' and 's:' .. run.task or run.lane, 1)
+  elseif state == 'd' then
+    write('ZREM', DELAYED, run.id)
+  end
+  if run.head.expires ~= '' then write('ZREM', EXPIRING, run.id) end
+end
+
+-- Puts a run that is in no state into its lane (change.due nil), or into the delayed set.
+-- change: fields of the head; front: at the front of its lane; outcome: replaces the text of the last error.
+local function put_waiting(run, change, front, outcome)
+  add_meta('pending', 1)
+  local due = change.due
+  change.state = due and 'd' or 'p'
+  change.due = due and int(due) or nil
+  put_run(run, make_head(run.head, change), outcome)
+  if due then
+    write('ZADD', DELAYED, int(due), run.id)
+    note_due(due)
+  else
+    lane_push(run.head.suspect == '1' and 's:' .. run.task or run.lane, run.id, front)
+  end
+  if run.head.expires ~= '' and run.head.attempt == 0 then
+    write('ZADD', EXPIRING, run.head.expires, run.id)
+    note_due(tonumber(run.head.expires))
+  end
+end
+
+local ended = { done = {}, dead = {}, all = {} }
+local schedules = {} -- uid -> { changes = fields to write, gone = ids to take from the in-flight set }
+local STATE_COUNT = { s = 'succeeded', f = 'failed' }
+local LAST_AT = { s = 'lastSucceededAtMs', f = 'lastFailedAtMs' }
+
+local function tell_schedule(run, state, outcome)
+  if run.uid == '' then return end
+  local schedule = schedules[run.uid]
+  if not schedule then
+    local stored = call('HMGET', BASE .. 'schedule:' .. run.uid, 'generation', 'succeeded', 'failed')
+    schedule = {
+      known = stored[1] ~= false, changes = {}, gone = {},
+      succeeded = tonumber(stored[2] or nil) or 0, failed = tonumber(stored[3] or nil) or 0,
+    }
+    schedules[run.uid] = schedule
+  end
+  schedule.gone[#schedule.gone + 1] = run.id
+  if not schedule.known then return end
+  local count = STATE_COUNT[state]
+  if count then
+    schedule[count] = schedule[count] + 1
+    schedule.changes[count] = int(schedule[count])
+    schedule.changes[LAST_AT[state]] = NOW_TEXT
+  end
+  local error_text = (state == 'f') and outcome or ''
+  local head_text = string.sub(run.text, 1, run.head_end - 1)
+  schedule.changes.lastRun = table.concat({ run.id, head_text, error_text, run.slot }, '\n')
+end
+
+local ended_heads = { s = {}, f = {}, c = {}, x = {} } -- runs of one claim end with the same head text
+
+local function ended_head(head, state)
+  local text = ended_heads[state][head]
+  if not text then
+    text = make_head(head, { state = state, suspect = '0', ended = NOW_TEXT })
+    ended_heads[state][head] = text
+  end
+  return text
+end
+
+-- Ends many runs that succeeded: what `finish` does, at a tenth of the cost. For runs that belong to no schedule.
+-- Begin with `succeed_plain` for each, then `count_succeeded` once.
+local plain = { count = 0, bytes = 0, by_task = {} }
+
+-- Returns false when the run is not as plain as that; then nothing was done.
+local function succeed_plain(id, text, result)
+  local head_end = string.find(text, '\n', 1, true)
+  local head = head_end and parse_head(string.sub(text, 1, head_end - 1))
+  if not head or head.state ~= 'r' or open_runs[id] ~= nil or string.find(id, '@', 1, true) then return false end
+  local outcome_end = string.find(text, '\n', head_end + 1, true)
+  local identity_end = outcome_end and string.find(text, '\n', outcome_end + 1, true)
+  local identity = identity_end and parse_identity(string.sub(text, outcome_end + 1, identity_end - 1))
+  if not identity or identity.uid ~= '' then return false end
+  local new_text = ended_head(head, 's') .. '\n' .. result .. string.sub(text, outcome_end)
+  put_plain(id, new_text)
+  ended.done[#ended.done + 1] = id
+  ended.all[#ended.all + 1] = id
+  plain.count = plain.count + 1
+  plain.bytes = plain.bytes + #new_text + #id + 96
+  plain.by_task[identity.task] = (plain.by_task[identity.task] or 0) + 1
+  return true
+end
+
+local function count_succeeded()
+  add_meta('running', -plain.count)
+  add_meta('bytesSucceeded', plain.bytes)
+  for task, count in pairs(plain.by_task) do count_active(task, -count) end
+  plain = { count = 0, bytes = 0, by_task = {} }
+end
+
+-- Ends a run. state: s, f, c or x; outcome: see record.ts, '' for none.
+-- The record's last move: what comes after is only retention.
+local function finish(run, state, outcome)
+  leave_state(run)
+  put_run(run, ended_head(run.head, state), outcome)
+  local list = state == 'f' and ended.dead or ended.done
+  list[#list + 1] = run.id
+  ended.all[#ended.all + 1] = run.id
+  add_meta(state == 'f' and 'bytesFailed' or 'bytesSucceeded', size_of(run))
+  tell_schedule(run, state, outcome)
+end
+
+before_commit[#before_commit + 1] = function()
+  write_many('RPUSH', DONE, ended.done)
+  write_many('RPUSH', DEAD, ended.dead)
+  if #ended.all > 0 then
+    write('XADD', OUTCOMES, 'MAXLEN', '~', OUTCOMES_KEPT, '*', 'ids', table.concat(ended.all, ' '))
+  end
+  ended = { done = {}, dead = {}, all = {} }
+  for uid, schedule in pairs(schedules) do
+    write_many('SREM', BASE .. 'inflight:' .. uid, schedule.gone)
+    local fields = {}
+    for field, value in pairs(schedule.changes) do
+      fields[#fields + 1] = field
+      fields[#fields + 1] = value
+    end
+    write_many('HSET', BASE .. 'schedule:' .. uid, fields)
+  end
+  schedules = {}
+end
+
+local function is_kept_in(list, run)
+  if not run then return false end
+  local state = run.head.state
+  if list == DEAD then return state == 'f' end
+  return state == 's' or state == 'c' or state == 'x'
+end
+
+-- An entry of a run that was redriven since is void; each is stepped over once.
+local function is_void(id, redriven)
+  local count = redriven[id]
+  if count == nil then count = tonumber(call('HGET', REDRIVEN, id) or nil) or 0 end
+  redriven[id] = math.max(0, count - 1)
+  if count == 1 then write('HDEL', REDRIVEN, id) elseif count > 1 then write('HSET', REDRIVEN, id, int(count - 1)) end
+  return count > 0
+end
+
+-- Drops what is over the budget or too old, at most `limit` entries of one list, those that this script is about to add
+-- included; returns how many records went.
+local function trim_list(list, pending, bytes_field, budget, kept_ms, limit)
+  local has_void = list == DEAD and call('HLEN', REDRIVEN) > 0
+  local function is_over(run)
+    return meta[bytes_field] > budget or NOW - (tonumber(run.head.ended) or 0) >= kept_ms
+  end
+  local oldest_id = call('LINDEX', list, 0)
+  if not oldest_id then
+    open_plain_records()
+    oldest_id = pending[1]
+    if not oldest_id then return 0 end
+  end
+  local oldest = load_runs({ oldest_id })[1]
+  if not has_void and is_kept_in(list, oldest) and not is_over(oldest) then return 0 end
+
+  local ids, redriven, dropped, passed = call('LRANGE', list, 0, limit - 1), {}, {}, 0
+  local stored = #ids
+  if stored < limit then
+    open_plain_records()
+    for _, id in ipairs(pending) do ids[#ids + 1] = id end
+  end
+  local runs = load_runs(ids)
+  for index, id in ipairs(ids) do
+    local run = runs[index]
+    local is_stale = (has_void and is_void(id, redriven)) or not is_kept_in(list, run)
+    if not is_stale and not is_over(run) then break end
+    passed = index
+    if not is_stale then
+      dropped[#dropped + 1] = id
+      add_meta(bytes_field, -size_of(run))
+      open_runs[id] = false
+      changed_records[id] = nil
+    end
+  end
+  if passed > 0 and stored > 0 then write('LTRIM', list, math.min(passed, stored), -1) end
+  for _ = stored + 1, passed do table.remove(pending, 1) end
+  write_many('HDEL', RUNS, dropped)
+  return #dropped
+end
+
+-- Keeps ended runs within age and budget; returns how many records were dropped. To be called before `commit`.
+local function trim_history(limit)
+  return trim_list(DONE, ended.done, 'bytesSucceeded', meta.retainSucceededBytes, meta.retainSucceededMs, limit)
+    + trim_list(DEAD, ended.dead, 'bytesFailed', meta.retainFailedBytes, meta.retainFailedMs, limit)
+end
+
+-- When the oldest ended run is past its age; nil when none is kept.
+local function next_retention_due()
+  local due
+  for list, kept_ms in pairs({ [DONE] = meta.retainSucceededMs, [DEAD] = meta.retainFailedMs }) do
+    local id = call('LINDEX', list, 0)
+    local run = id and load_runs({ id })[1]
+    if run then
+      local at = (tonumber(run.head.ended) or 0) + kept_ms
+      if not due or at < due then due = at end
+    end
+  end
+  return due
+end
+
+local function next_due()
+  local runs, retention = next_run_due(), next_retention_due()
+  if runs and retention then return math.min(runs, retention) end
+  return runs or retention
+end

@@ -1,0 +1,229 @@
+/**
+ * A run as text in Redis. Five parts with a newline between, so that a script can change the first two and copy the rest
+ * unread, and no script ever decodes JSON:
+ *
+ *     head      state;attempt;deaths;suspect;enqueued;due;expires;started;ended;incarnation   written by scripts
+ *     outcome   JSON without newline: result (s), error (f, or of the last attempt), reason (c); or empty
+ *     identity  lane;schedule uid;slot                                                        written by the client
+ *     options   JSON without newline
+ *     params    as given, to the end
+ */
+import { z } from 'zod';
+import {
+  FAILURE_REASONS,
+  RUN_SOURCES,
+  type RunError,
+  type RunOptions,
+  type RunRecord,
+  type RunState,
+} from '../../task/run.ts';
+import { scheduleUidOfRunId, slotOfRunId } from '../../task/ids.ts';
+import type { RunRequest } from '../../task/request.ts';
+import type { LastRun } from '../../task/schedule-state.ts';
+import { isTerminal } from '../../task/run.ts';
+import { laneName, parseLane } from './keys.ts';
+
+const STATE_OF: Readonly<Record<string, RunState>> = {
+  p: 'pending',
+  d: 'delayed',
+  r: 'running',
+  s: 'succeeded',
+  f: 'failed',
+  c: 'cancelled',
+  x: 'expired',
+};
+
+const HEAD_PATTERN = /^([pdrsfcx]);(\d+);(\d+);([01]);(\d+);(\d*);(\d*);(\d*);(\d*);([^;\n]*)$/;
+
+interface Head {
+  readonly state: RunState;
+  readonly attempt: number;
+  readonly deaths: number;
+  readonly suspect: boolean;
+  readonly enqueuedAtMs: number;
+  readonly dueAtMs: number | undefined;
+  readonly expiresAtMs: number | undefined;
+  readonly startedAtMs: number | undefined;
+  readonly endedAtMs: number | undefined;
+  readonly incarnation: string | undefined;
+}
+
+const OptionsSchema = z.object({
+  source: z.enum(RUN_SOURCES),
+  timeoutMs: z.number().exactOptional(),
+  retry: z
+    .object({
+      attempts: z.number().exactOptional(),
+      backoffMs: z.number().exactOptional(),
+      maxBackoffMs: z.number().exactOptional(),
+    })
+    .exactOptional(),
+  parentId: z.string().exactOptional(),
+  rootId: z.string().exactOptional(),
+  schedule: z
+    .object({ uid: z.string(), namespace: z.string(), name: z.string(), slotMs: z.number().exactOptional() })
+    .exactOptional(),
+});
+
+const ErrorSchema = z.object({
+  reason: z.enum(FAILURE_REASONS),
+  name: z.string(),
+  message: z.string(),
+  stack: z.string().exactOptional(),
+});
+
+/** The part of a record that the client writes at enqueue: `identity\noptions\nparams`. */
+export function encodeBody(request: RunRequest): string {
+  // Runs belong to a schedule by their id, never by their options.
+  const uid = scheduleUidOfRunId(request.id) ?? '';
+  const identity = `${laneName(request.task, request.priority)};${uid};${slotOfRunId(request.id) ?? ''}`;
+  return `${identity}\n${JSON.stringify(request.options)}\n${request.params}`;
+}
+
+/** JSON text on one line: a raw newline in JSON is only ever white space between tokens. */
+export function onOneLine(json: string): string {
+  return json.includes('\n') || json.includes('\r') ? json.replaceAll(/[\r\n]+/g, ' ') : json;
+}
+
+export function encodeError(error: RunError): string {
+  return JSON.stringify(error);
+}
+
+/** Cancel reasons stand in records and held hashes as a JSON string. */
+export function encodeReason(reason: string): string {
+  return JSON.stringify(reason);
+}
+
+export function decodeReason(text: string): string {
+  const parsed = z.string().safeParse(parseJson(text));
+  return parsed.success ? parsed.data : text;
+}
+
+/** The run, or `undefined` when the text is no record of this format. `suspect`: a process died with it. */
+export function decodeRecord(
+  queue: string,
+  id: string,
+  text: string,
+): { readonly record: RunRecord; readonly suspect: boolean } | undefined {
+  const parts = splitRecord(text);
+  if (parts === undefined) return undefined;
+  const head = decodeHead(parts.head);
+  const lane = parseLane(parts.identity.split(';', 1)[0] ?? '');
+  const options = decodeOptions(parts.options);
+  if (head === undefined || lane === undefined || options === undefined) return undefined;
+  const record: RunRecord = {
+    id,
+    queue,
+    task: lane.task,
+    priority: lane.priority,
+    state: head.state,
+    params: parts.params,
+    options,
+    attempt: head.attempt,
+    deaths: head.deaths,
+    enqueuedAtMs: head.enqueuedAtMs,
+    ...instants(head),
+    ...decodeOutcome(head.state, parts.outcome),
+  };
+  return { record, suspect: head.suspect };
+}
+
+/** What `lib/finish.lua` writes into a schedule's hash: `id\nhead\noutcome\nslot`. */
+export function decodeLastRun(text: string): LastRun | undefined {
+  const [id, headText, outcome, slot] = text.split('\n');
+  const head = headText === undefined ? undefined : decodeHead(headText);
+  if (id === undefined || head === undefined || !isTerminal(head.state) || head.endedAtMs === undefined)
+    return undefined;
+  const { error } = decodeOutcome(head.state, outcome ?? '');
+  return {
+    id,
+    state: head.state,
+    endedAtMs: head.endedAtMs,
+    attempt: head.attempt,
+    ...(slot === undefined || slot === '' ? {} : { slotMs: Number(slot) }),
+    ...(head.startedAtMs === undefined ? {} : { startedAtMs: head.startedAtMs }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+interface RecordParts {
+  readonly head: string;
+  readonly outcome: string;
+  readonly identity: string;
+  readonly options: string;
+  readonly params: string;
+}
+
+function splitRecord(text: string): RecordParts | undefined {
+  const first = text.indexOf('\n');
+  const second = text.indexOf('\n', first + 1);
+  const third = text.indexOf('\n', second + 1);
+  const fourth = text.indexOf('\n', third + 1);
+  if (first < 0 || second <= first || third <= second || fourth <= third) return undefined;
+  return {
+    head: text.slice(0, first),
+    outcome: text.slice(first + 1, second),
+    identity: text.slice(second + 1, third),
+    options: text.slice(third + 1, fourth),
+    params: text.slice(fourth + 1),
+  };
+}
+
+function decodeHead(text: string): Head | undefined {
+  const match = HEAD_PATTERN.exec(text);
+  const state = STATE_OF[match?.[1] ?? ''];
+  if (match === null || state === undefined) return undefined;
+  const optional = (field: string | undefined): number | undefined =>
+    field === undefined || field === '' ? undefined : Number(field);
+  return {
+    state,
+    attempt: Number(match[2]),
+    deaths: Number(match[3]),
+    suspect: match[4] === '1',
+    enqueuedAtMs: Number(match[5]),
+    dueAtMs: optional(match[6]),
+    expiresAtMs: optional(match[7]),
+    startedAtMs: optional(match[8]),
+    endedAtMs: optional(match[9]),
+    incarnation: match[10] === '' ? undefined : match[10],
+  };
+}
+
+function instants(
+  head: Head,
+): Partial<Pick<RunRecord, 'dueAtMs' | 'expiresAtMs' | 'startedAtMs' | 'endedAtMs' | 'incarnation'>> {
+  return {
+    ...(head.dueAtMs === undefined ? {} : { dueAtMs: head.dueAtMs }),
+    ...(head.expiresAtMs === undefined ? {} : { expiresAtMs: head.expiresAtMs }),
+    ...(head.startedAtMs === undefined ? {} : { startedAtMs: head.startedAtMs }),
+    ...(head.endedAtMs === undefined ? {} : { endedAtMs: head.endedAtMs }),
+    ...(head.incarnation === undefined ? {} : { incarnation: head.incarnation }),
+  };
+}
+
+/** Plain runs all carry the same few options, so the last text parsed is very often the next one too. */
+const lastOptions: { text: string; options: RunOptions | undefined } = { text: '', options: undefined };
+
+function decodeOptions(text: string): RunOptions | undefined {
+  if (text === lastOptions.text) return lastOptions.options;
+  const parsed = OptionsSchema.safeParse(parseJson(text));
+  lastOptions.text = text;
+  lastOptions.options = parsed.success ? parsed.data : undefined;
+  return lastOptions.options;
+}
+
+function decodeOutcome(state: RunState, text: string): Pick<RunRecord, 'result' | 'error' | 'cancelReason'> {
+  if (text === '') return {};
+  if (state === 'succeeded') return { result: text };
+  if (state === 'cancelled') return { cancelReason: decodeReason(text) };
+  const parsed = ErrorSchema.safeParse(parseJson(text));
+  return parsed.success ? { error: parsed.data } : {};
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

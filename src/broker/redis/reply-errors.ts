@@ -1,0 +1,70 @@
+/** What an error from Redis or from its client means to our callers: did nothing happen, or is that unknown? */
+import { TidemillError, type ErrorCode } from '../../runtime/errors.ts';
+
+/** First words of Redis's error replies that say "not now": nothing was done, and asking again later may work. */
+const NOT_NOW = new Set([
+  'LOADING',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'BUSY',
+  'READONLY',
+  'UNKILLABLE',
+  'NOREPLICAS',
+  'MOVED',
+]);
+
+const ADVICE: Readonly<Record<string, string>> = {
+  OOM: 'Redis is full (maxmemory); running work drains, new work is refused until memory is free',
+  MISCONF: 'Redis cannot write to its disk and refuses every write until that is mended',
+  NOPERM: 'the user of this connection lacks a right; grant it all commands on the keys of the prefix',
+  NOAUTH: 'Redis wants a password, and none was given',
+  WRONGPASS: 'Redis refuses the user name or the password',
+  WRONGTYPE: 'a key of this queue holds a value of another type; something else writes to this prefix',
+  TIDEMILL_WRONGTYPE:
+    'a key of this queue holds a value of another type; something else writes to this prefix',
+};
+
+/** An error reply of Redis, as ioredis and redis-errors make it. */
+export function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+/** ioredis refused to send a command, because its socket is not ready and nothing queues in it. */
+export function isUnsent(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Stream isn't writeable");
+}
+
+export function isMissingScript(error: unknown): boolean {
+  return isReplyError(error) && error.message.startsWith('NOSCRIPT');
+}
+
+/** Anything that a call to Redis may throw, as one of our errors. */
+export function toBrokerError(error: unknown, doing: string): TidemillError {
+  if (error instanceof TidemillError) return error;
+  if (!isReplyError(error)) {
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `${doing}: no answer from Redis (${why}); it may or may not have happened`;
+    return new TidemillError('BROKER_UNAVAILABLE', message, {
+      cause: error instanceof Error ? withoutCommand(error) : error,
+    });
+  }
+  const [word = ''] = error.message.split(' ', 1);
+  const advice = ADVICE[word];
+  const said = error.message.slice(0, 300);
+  const message = `${doing}: ${advice === undefined ? said : `${advice} (${said})`}`;
+  return new TidemillError(codeOf(word), message, { cause: withoutCommand(error) });
+}
+
+/** ioredis adds the command with all its words, a password or someone's params among them. */
+export function withoutCommand(error: Error): Error {
+  const copy = new Error(error.message.slice(0, 300));
+  copy.name = error.name;
+  return copy;
+}
+
+function codeOf(word: string): ErrorCode {
+  if (word === 'TIDEMILL_FORMAT') return 'BROKER_FORMAT';
+  if (word === 'TIDEMILL_ARGUMENT') return 'INTERNAL';
+  return NOT_NOW.has(word) ? 'BROKER_UNAVAILABLE' : 'BROKER_REFUSED';
+}

@@ -1,0 +1,100 @@
+/** Waits for work without polling: one blocking read of an incarnation's own wake stream, on a connection of its own. */
+import type { Clock } from '../../runtime/clock.ts';
+import { createClient, type RedisAddress, type RedisClient } from './client.ts';
+
+/** An idle consumer looks for work this often even if nobody wakes it. */
+export const LONGEST_BLOCK_MS = 5_000;
+const PAUSE_AFTER_ERROR_MS = 250;
+
+class WakeReader {
+  readonly #client: RedisClient;
+  readonly #key: string;
+  readonly #clock: Clock;
+  /** The read in flight. It outlives a wait that was aborted, and serves the next one. */
+  #reading: Promise<boolean> | undefined;
+
+  constructor(client: RedisClient, key: string, clock: Clock) {
+    this.#client = client;
+    this.#key = key;
+    this.#clock = clock;
+  }
+
+  async wait(maxWaitMs: number, signal: AbortSignal): Promise<void> {
+    const deadlineMs = this.#clock.monotonic() + Math.min(maxWaitMs, LONGEST_BLOCK_MS);
+    using over = new Abortion(signal);
+    for (;;) {
+      const leftMs = deadlineMs - this.#clock.monotonic();
+      if (leftMs <= 0 || signal.aborted) return;
+      this.#reading ??= this.#read(Math.ceil(leftMs));
+      const isOver = this.#clock.sleep(leftMs, over.signal).then(() => true);
+      if (await Promise.race([this.#reading, isOver])) return;
+    }
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+
+  /** Whether the stream has an entry. Each claim deletes the stream, so an entry is always later than that. */
+  async #read(blockMs: number): Promise<boolean> {
+    try {
+      const reply = await this.#client.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', this.#key, '0-0');
+      return reply !== null;
+    } catch {
+      // Not woken, as far as we know; a broken connection must not become a busy loop.
+      await this.#clock.sleep(PAUSE_AFTER_ERROR_MS);
+      return false;
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+}
+
+/** Aborts with the given signal, and when disposed of, so that no timer stays behind. */
+class Abortion implements Disposable {
+  readonly #controller = new AbortController();
+  readonly signal: AbortSignal;
+
+  constructor(outer: AbortSignal) {
+    this.signal = AbortSignal.any([outer, this.#controller.signal]);
+  }
+
+  [Symbol.dispose](): void {
+    this.#controller.abort();
+  }
+}
+
+/** The readers of one queue; usually there is one, as a process has one incarnation. */
+export class WakeReaders implements Disposable {
+  readonly #address: RedisAddress;
+  readonly #keyOf: (incarnation: string) => string;
+  readonly #clock: Clock;
+  readonly #readers = new Map<string, WakeReader>();
+  #isClosed = false;
+
+  constructor(address: RedisAddress, keyOf: (incarnation: string) => string, clock: Clock) {
+    this.#address = address;
+    this.#keyOf = keyOf;
+    this.#clock = clock;
+  }
+
+  async wait(incarnation: string, maxWaitMs: number, signal: AbortSignal): Promise<void> {
+    if (this.#isClosed || signal.aborted || maxWaitMs <= 0) return;
+    let reader = this.#readers.get(incarnation);
+    if (reader === undefined) {
+      reader = new WakeReader(createClient(this.#address, 'blocking'), this.#keyOf(incarnation), this.#clock);
+      this.#readers.set(incarnation, reader);
+    }
+    await reader.wait(maxWaitMs, signal);
+  }
+
+  forget(incarnation: string): void {
+    this.#readers.get(incarnation)?.close();
+    this.#readers.delete(incarnation);
+  }
+
+  [Symbol.dispose](): void {
+    this.#isClosed = true;
+    for (const incarnation of [...this.#readers.keys()]) this.forget(incarnation);
+  }
+}

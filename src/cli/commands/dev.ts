@@ -1,0 +1,34 @@
+/** `tidemill dev`: schedules, queue and tasks in one process, with what happens on the screen. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { startDev } from '../dev/start.ts';
+import type { ExitCode } from '../exit-codes.ts';
+import { DevSettings } from '../settings.ts';
+
+const DevOptions = z.object({ watch: z.boolean().default(true) });
+export type DevCall = Call<typeof DevSettings, typeof DevOptions>;
+
+export function addDev(program: Command, surroundings: Surroundings): void {
+  addCommand(
+    program,
+    {
+      name: 'dev',
+      summary: 'run schedules and tasks in this process, without Redis and cluster',
+      details:
+        'Schedules come from the manifests and from code; the queue is in memory; CPU-bound tasks run in real child processes.\n' +
+        'Changed manifests are in force at once; when the tasks change, the process starts itself anew. Ctrl-C prints a summary.',
+      args: [['[manifests...]', 'ScheduledTask YAML files, or folders of them']],
+      examples: [
+        'tidemill dev schedules/ --tasks src/tasks.ts',
+        'tidemill dev --tasks src/tasks.ts --json | jq .event',
+      ],
+      settings: DevSettings,
+      flags: [{ flags: '--no-watch', help: 'do not start anew when the tasks change' }],
+      options: DevOptions,
+      jsonHelp: 'print each event, and each line of the log, as one JSON object',
+      run: (call): Promise<ExitCode> => startDev(call),
+    },
+    surroundings,
+  );
+}

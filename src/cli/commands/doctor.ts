@@ -1,0 +1,181 @@
+/** `tidemill doctor`: checks whatever a process would need, and says for each what is wrong and what to do. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { RedisBroker } from '../../broker/redis/redis-broker.ts';
+import { messageOf, TidemillError } from '../../runtime/errors.ts';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { requireRedis, withBroker } from '../context.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { plural, printable, showDuration } from '../format.ts';
+import { type Io, type Style, styled } from '../io.ts';
+import { checkManifests } from '../manifests.ts';
+import { writeJson } from '../output.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { DoctorSettings } from '../settings.ts';
+import { loadTaskSet } from '../worker.ts';
+
+const NoOptions = z.object({});
+type DoctorCall = Call<typeof DoctorSettings, typeof NoOptions>;
+
+interface Finding {
+  readonly check: string;
+  readonly result: 'ok' | 'warning' | 'failed' | 'skipped';
+  readonly message: string;
+}
+
+/** Offsets between our clock and Redis's that are worth a word: nothing depends on it but what people read. */
+const CLOCK_OFFSET_MS = 5_000;
+const SLOW_ROUND_TRIP_MS = 50;
+const ROUND_TRIPS = 20;
+
+export function addDoctor(program: Command, surroundings: Surroundings): void {
+  addCommand(
+    program,
+    {
+      name: 'doctor',
+      summary: 'check Redis, tasks and manifests, and say what is wrong',
+      details: 'What is not given is not checked. The exit code is 1 when anything failed.',
+      args: [['[manifests...]', 'YAML files or folders to be checked']],
+      examples: ['tidemill doctor schedules/ --tasks dist/tasks.js --redis redis://localhost:6379'],
+      settings: DoctorSettings,
+      rules: REDIS_RULES,
+      options: NoOptions,
+      jsonHelp: 'print {"findings": [{"check", "result", "message"}]}',
+      run: runDoctor,
+    },
+    surroundings,
+  );
+}
+
+async function runDoctor(call: DoctorCall): Promise<ExitCode> {
+  const { io, json } = call;
+  const findings = [
+    nodeFinding(),
+    ...(await redisFindings(call)),
+    await tasksFinding(call),
+    ...(await manifestFindings(call)),
+  ];
+  if (json) writeJson(io, { findings });
+  else {
+    for (const { check, result, message } of findings) {
+      io.stdout.write(
+        `${styled(io, STYLES[result], result.padEnd(8))} ${check.padEnd(10)} ${printable(message)}\n`,
+      );
+    }
+  }
+  return findings.some(({ result }) => result === 'failed') ? EXIT.failure : EXIT.ok;
+}
+
+const STYLES: Readonly<Record<Finding['result'], Style>> = {
+  ok: 'green',
+  warning: 'yellow',
+  failed: 'red',
+  skipped: 'dim',
+};
+
+function nodeFinding(): Finding {
+  const { node, tz = 'unknown' } = process.versions;
+  return { check: 'node', result: 'ok', message: `Node ${node}, time-zone rules of ${tz}` };
+}
+
+async function redisFindings({ settings, io }: DoctorCall): Promise<readonly Finding[]> {
+  if (settings.redis === undefined)
+    return [{ check: 'redis', result: 'skipped', message: 'no --redis given' }];
+  const warnings: Finding[] = [];
+  const onWarning = (message: string): void =>
+    void warnings.push({ check: 'redis', result: 'warning', message });
+  try {
+    const findings = await withBroker({ settings: requireRedis(settings, ''), io, onWarning }, (broker) =>
+      brokerFindings(broker, io),
+    );
+    return [...findings, ...warnings];
+  } catch (error) {
+    return [...warnings, { check: 'redis', result: 'failed', message: explained(error) }];
+  }
+}
+
+async function brokerFindings(broker: RedisBroker, io: Io): Promise<readonly Finding[]> {
+  const { product, version, evictionPolicy = 'unknown', maxMemoryBytes } = broker.server;
+  const queues = await broker.queueNames();
+  const memory =
+    maxMemoryBytes === 0 ? 'no maxmemory' : `maxmemory ${Math.round(maxMemoryBytes / 1_024 ** 2)} MiB`;
+  return [
+    {
+      check: 'redis',
+      result: 'ok',
+      message: `${broker.description} answers: ${product} ${version || 'of unknown version'}, policy ${evictionPolicy}, ${memory}`,
+    },
+    { check: 'queues', result: 'ok', message: queues.length === 0 ? 'none was used yet' : queues.join(', ') },
+    ...clockFindings(await measure(() => broker.now(), io.clock)),
+  ];
+}
+
+function clockFindings({ offsetMs, medianMs }: Measurement): readonly Finding[] {
+  const slow = medianMs > SLOW_ROUND_TRIP_MS;
+  const far = Math.abs(offsetMs) > CLOCK_OFFSET_MS;
+  const side = offsetMs > 0 ? 'behind' : 'ahead of';
+  return [
+    {
+      check: 'latency',
+      result: slow ? 'warning' : 'ok',
+      message: `a round trip takes ${medianMs.toFixed(1)} ms${slow ? ': far for a queue; put consumers near Redis' : ''}`,
+    },
+    {
+      check: 'clock',
+      result: far ? 'warning' : 'ok',
+      message: `this machine's clock is ${showDuration(Math.abs(offsetMs))} ${side} that of Redis${far ? ': schedules follow Redis, logs here do not' : ''}`,
+    },
+  ];
+}
+
+interface Measurement {
+  readonly offsetMs: number;
+  readonly medianMs: number;
+}
+
+/** Of several tries: the middle round trip, and the offset seen by the fastest one, which is the most exact. */
+async function measure(
+  readNow: () => Promise<number>,
+  clock: { now(): number; monotonic(): number },
+): Promise<Measurement> {
+  const tries: { readonly tripMs: number; readonly offsetMs: number }[] = [];
+  for (let i = 0; i < ROUND_TRIPS; i++) {
+    const sentMs = clock.monotonic();
+    const theirMs = await readNow();
+    const tripMs = clock.monotonic() - sentMs;
+    tries.push({ tripMs, offsetMs: theirMs - (clock.now() - tripMs / 2) });
+  }
+  tries.sort((a, b) => a.tripMs - b.tripMs);
+  return { offsetMs: tries[0]?.offsetMs ?? 0, medianMs: tries[Math.floor(tries.length / 2)]?.tripMs ?? 0 };
+}
+
+async function tasksFinding({ settings: { tasks }, io }: DoctorCall): Promise<Finding> {
+  if (tasks === undefined) return { check: 'tasks', result: 'skipped', message: 'no --tasks given' };
+  try {
+    const { registry } = await loadTaskSet(tasks, io);
+    const names = registry.names();
+    return { check: 'tasks', result: 'ok', message: `${plural(names.length, 'task')}: ${names.join(', ')}` };
+  } catch (error) {
+    return { check: 'tasks', result: 'failed', message: explained(error) };
+  }
+}
+
+async function manifestFindings({ args, io }: DoctorCall): Promise<readonly Finding[]> {
+  if (args.length === 0) return [{ check: 'manifests', result: 'skipped', message: 'none given' }];
+  const { objects, problems } = await checkManifests(args, io);
+  if (problems.length === 0)
+    return [
+      { check: 'manifests', result: 'ok', message: `${plural(objects.length, 'schedule')}, all valid` },
+    ];
+  return problems.map(({ at, message }) => ({
+    check: 'manifests',
+    result: 'failed',
+    message: `${at}: ${message}`,
+  }));
+}
+
+function explained(error: unknown): string {
+  const cause =
+    error instanceof TidemillError && error.cause !== undefined ? ` (${messageOf(error.cause)})` : '';
+  return `${messageOf(error)}${messageOf(error).includes(cause.slice(2, -1)) ? '' : cause}`;
+}

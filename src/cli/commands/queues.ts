@@ -1,0 +1,106 @@
+/** `tidemill queues`: what waits and runs in each queue, and switching one off and on. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { QueueStats } from '../../broker/broker.ts';
+import { checkQueueName } from '../../task/names.ts';
+import { addCommand, type Surroundings } from '../command.ts';
+import { withBroker } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { showDuration } from '../format.ts';
+import { writeJson } from '../output.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { QueuesSettings } from '../settings.ts';
+import { type Column, table } from '../table.ts';
+
+const COLUMNS: readonly Column<QueueStats>[] = [
+  { heading: 'QUEUE', cell: ({ queue }) => queue },
+  { heading: 'PENDING', cell: ({ pending }) => pending, align: 'right' },
+  { heading: 'DELAYED', cell: ({ delayed }) => delayed, align: 'right' },
+  { heading: 'RUNNING', cell: ({ running }) => running, align: 'right' },
+  {
+    heading: 'OLDEST',
+    cell: ({ oldestPendingAgeMs }) => (oldestPendingAgeMs > 0 ? showDuration(oldestPendingAgeMs) : undefined),
+    align: 'right',
+  },
+  { heading: 'CONSUMERS', cell: ({ consumers }) => consumers, align: 'right' },
+  { heading: 'SUCCEEDED', cell: ({ retainedSucceeded }) => retainedSucceeded, align: 'right' },
+  { heading: 'FAILED', cell: ({ retainedFailed }) => retainedFailed, align: 'right' },
+  { heading: 'STATE', cell: ({ paused }) => (paused ? 'paused' : 'active') },
+];
+
+export function addQueues(program: Command, surroundings: Surroundings): void {
+  const queues = program
+    .command('queues')
+    .summary('look at queues, pause and resume them')
+    .description('Look at queues, pause and resume them.');
+
+  addList(queues, surroundings);
+  addSwitch(queues, surroundings, 'pause', true);
+  addSwitch(queues, surroundings, 'resume', false);
+}
+
+function addList(queues: Command, surroundings: Surroundings): void {
+  addCommand(
+    queues,
+    {
+      name: 'ls',
+      summary: 'list the queues with what waits and runs in them',
+      details: 'SUCCEEDED and FAILED count the ended runs that are still kept.',
+      examples: ['tidemill queues ls --redis redis://localhost:6379'],
+      settings: QueuesSettings,
+      rules: REDIS_RULES,
+      options: z.object({}),
+      jsonHelp: 'print {"queues": [...]} instead of a table',
+      run: async ({ settings, json, io }) => {
+        const stats = await withBroker({ settings, io }, async (broker) =>
+          Promise.all((await broker.queueNames()).map((name) => broker.queue(name).inspect.stats())),
+        );
+        if (json) writeJson(io, { queues: stats });
+        else if (stats.length === 0)
+          io.stderr.write('no queue was used yet in this Redis, with this prefix\n');
+        else io.stdout.write(table(COLUMNS, stats));
+        return EXIT.ok;
+      },
+    },
+    surroundings,
+  );
+}
+
+function addSwitch(queues: Command, surroundings: Surroundings, name: string, paused: boolean): void {
+  addCommand(
+    queues,
+    {
+      name,
+      summary: paused ? 'stop handing out runs of a queue' : 'hand out runs of a queue again',
+      ...(paused && {
+        details: 'Runs that are executing go on; enqueuing and schedules go on, and their runs wait.',
+      }),
+      args: [['<queue>', 'name of the queue']],
+      examples: [`tidemill queues ${name} default`],
+      settings: QueuesSettings,
+      rules: REDIS_RULES,
+      options: z.object({}),
+      run: async ({ settings, args: [queue = ''], json, io }) => {
+        checkQueueName(queue);
+        const exists = await withBroker({ settings, io }, async (broker) => {
+          const known = (await broker.queueNames()).includes(queue);
+          if (known) await broker.queue(queue).inspect.setQueuePaused(paused);
+          return known;
+        });
+        if (!exists) {
+          io.stderr.write(
+            `no queue ${queue} was used yet in this Redis, with this prefix: nothing was changed\n`,
+          );
+          return EXIT.failure;
+        }
+        if (json) writeJson(io, { queue, paused });
+        else
+          io.stdout.write(
+            `queue ${queue} is ${paused ? 'paused: its runs wait until it is resumed' : 'active'}\n`,
+          );
+        return EXIT.ok;
+      },
+    },
+    surroundings,
+  );
+}

@@ -1,0 +1,221 @@
+/** `tidemill runs`: find runs, look at one, cancel or redrive some. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { Broker, CancelOutcome, RedriveOutcome, RunPage } from '../../broker/broker.ts';
+import { RUN_STATES } from '../../task/run.ts';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { findRun, queuesOf, runNotFound, withBroker } from '../context.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { plural } from '../format.ts';
+import { integerOption } from '../options.ts';
+import { writeJson } from '../output.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { InspectSettings } from '../settings.ts';
+import { runColumns, runDetails, runJson } from '../show-run.ts';
+import { table } from '../table.ts';
+
+const ListOptions = z.object({
+  state: z
+    .array(z.enum(RUN_STATES, { error: `--state must be one of ${RUN_STATES.join(', ')}` }))
+    .default([]),
+  task: z.string().optional(),
+  limit: integerOption('--limit', 20, 1, 1_000),
+});
+const CancelOptions = z.object({ reason: z.string().max(256).default('cancelled from the command line') });
+const NoOptions = z.object({});
+
+export function addRuns(program: Command, surroundings: Surroundings): void {
+  const runs = program
+    .command('runs')
+    .summary('find, cancel and redrive runs')
+    .description('Find, cancel and redrive runs.');
+
+  addList(runs, surroundings);
+  addGet(runs, surroundings);
+  addCancel(runs, surroundings);
+  addRedrive(runs, surroundings);
+}
+
+function addList(runs: Command, surroundings: Surroundings): void {
+  addCommand(
+    runs,
+    {
+      name: 'ls',
+      summary: 'list runs, newest first',
+      details: 'The search is bounded: when it did not look at everything, it says so.',
+      examples: ['tidemill runs ls', 'tidemill runs ls --state failed --task fetch-data --limit 100 --json'],
+      settings: InspectSettings,
+      rules: REDIS_RULES,
+      flags: [
+        {
+          flags: '--state <state>',
+          help: `only runs in this state (${RUN_STATES.join(', ')}); may be repeated`,
+          repeatable: true,
+        },
+        { flags: '--task <task>', help: 'only runs of this task' },
+        { flags: '--limit <n>', help: 'how many at most, by queue (default: 20)' },
+      ],
+      options: ListOptions,
+      jsonHelp: 'print {"runs": [...], "searched": n, "complete": bool} instead of a table',
+      run: list,
+    },
+    surroundings,
+  );
+}
+
+function addGet(runs: Command, surroundings: Surroundings): void {
+  addCommand(
+    runs,
+    {
+      name: 'get',
+      summary: 'show one run with its params, result and error',
+      args: [['<run>', 'id of the run']],
+      examples: ['tidemill runs get default:5f1c0b6f2a7e4d3c9b8a7f60'],
+      settings: InspectSettings,
+      rules: REDIS_RULES,
+      options: NoOptions,
+      jsonHelp: 'print the run as JSON',
+      run: async ({ settings, args: [id = ''], json, io }) => {
+        const { record, nowMs } = await withBroker({ settings, io }, async (broker) => ({
+          record: (await findRun(broker, id, settings.queue))?.record,
+          nowMs: await broker.now(),
+        }));
+        if (record === undefined) throw runNotFound(id);
+        if (json) writeJson(io, runJson(record));
+        else io.stdout.write(runDetails(record, nowMs));
+        return EXIT.ok;
+      },
+    },
+    surroundings,
+  );
+}
+
+function addCancel(runs: Command, surroundings: Surroundings): void {
+  addCommand(
+    runs,
+    {
+      name: 'cancel',
+      summary: 'cancel runs: at once while they wait, through their signal while they run',
+      args: [['<runs...>', 'ids of the runs']],
+      examples: ['tidemill runs cancel default:5f1c0b6f2a7e4d3c9b8a7f60 --reason "wrong month"'],
+      settings: InspectSettings,
+      rules: REDIS_RULES,
+      flags: [{ flags: '--reason <text>', help: 'kept with the run' }],
+      options: CancelOptions,
+      jsonHelp: 'print {"runs": [{"id", "outcome"}]}',
+      run: (call) =>
+        changeRuns(call, {
+          change: async (broker, queue, id) =>
+            (await broker.queue(queue).runs.cancel([id], call.options.reason))[0] ?? 'not-found',
+          sentences: CANCELLED,
+          good: ['cancelled', 'requested'],
+        }),
+    },
+    surroundings,
+  );
+}
+
+function addRedrive(runs: Command, surroundings: Surroundings): void {
+  addCommand(
+    runs,
+    {
+      name: 'redrive',
+      summary: 'put failed runs back into their queue, with all their attempts',
+      args: [['<runs...>', 'ids of the runs']],
+      examples: ['tidemill runs redrive default:5f1c0b6f2a7e4d3c9b8a7f60'],
+      settings: InspectSettings,
+      rules: REDIS_RULES,
+      options: NoOptions,
+      jsonHelp: 'print {"runs": [{"id", "outcome"}]}',
+      run: (call) =>
+        changeRuns(call, {
+          change: async (broker, queue, id) =>
+            (await broker.queue(queue).runs.redrive([id]))[0] ?? 'not-found',
+          sentences: REDRIVEN,
+          good: ['redriven'],
+        }),
+    },
+    surroundings,
+  );
+}
+
+const CANCELLED: Readonly<Record<CancelOutcome, string>> = {
+  cancelled: 'cancelled',
+  requested: 'is running: its signal will abort, and it ends as cancelled',
+  ended: 'had ended before: nothing was changed',
+  'not-found': 'is not known: it never existed, or its record was dropped',
+};
+const REDRIVEN: Readonly<Record<RedriveOutcome, string>> = {
+  redriven: 'is pending again',
+  'not-failed': 'has not failed: nothing was changed',
+  'not-found': 'is not known: it never existed, or its record was dropped',
+};
+
+async function list({
+  settings,
+  options,
+  json,
+  io,
+}: Call<typeof InspectSettings, typeof ListOptions>): Promise<ExitCode> {
+  const { state, task, limit } = options;
+  const filter = { limit, ...(state.length > 0 && { states: state }), ...(task !== undefined && { task }) };
+  const { pages, nowMs } = await withBroker({ settings, io }, async (broker) => ({
+    pages: await Promise.all(
+      (await queuesOf(broker, settings.queue)).map(({ inspect }) => inspect.runs(filter)),
+    ),
+    nowMs: await broker.now(),
+  }));
+  const page = joined(pages, limit);
+  if (json) writeJson(io, { runs: page.runs.map(runJson), searched: page.searched, complete: page.complete });
+  else if (page.runs.length === 0)
+    io.stderr.write(`no such run among the ${plural(page.searched, 'record')} looked at\n`);
+  else io.stdout.write(table(runColumns(nowMs), page.runs));
+  if (!json) io.stderr.write(remark(page, limit));
+  return EXIT.ok;
+}
+
+/** What the list does not show. */
+function remark({ runs, searched, complete }: RunPage, limit: number): string {
+  if (complete || runs.length === 0) return '';
+  if (runs.length >= limit) return `these are the newest ${limit}: raise --limit for more\n`;
+  return `only the newest ${plural(searched, 'record')} were looked at: narrow the search\n`;
+}
+
+/** The newest of several queues. */
+function joined(pages: readonly RunPage[], limit: number): RunPage {
+  const runs = pages.flatMap((page) => page.runs).sort((a, b) => b.enqueuedAtMs - a.enqueuedAtMs);
+  return {
+    runs: runs.slice(0, limit),
+    searched: pages.reduce((sum, { searched }) => sum + searched, 0),
+    complete: pages.every(({ complete }) => complete) && runs.length <= limit,
+  };
+}
+
+interface Change<O extends string> {
+  readonly change: (broker: Broker, queue: string, id: string) => Promise<O | 'not-found'>;
+  readonly sentences: Readonly<Record<O | 'not-found', string>>;
+  /** Outcomes that are what the user wanted. */
+  readonly good: readonly (O | 'not-found')[];
+}
+
+async function changeRuns<O extends string>(
+  {
+    settings,
+    args,
+    json,
+    io,
+  }: Pick<Call<typeof InspectSettings, typeof NoOptions>, 'settings' | 'args' | 'json' | 'io'>,
+  { change, sentences, good }: Change<O>,
+): Promise<ExitCode> {
+  const outcomes = await withBroker({ settings, io }, async (broker) => {
+    const found: { readonly id: string; readonly outcome: O | 'not-found' }[] = [];
+    for (const id of args) {
+      const run = await findRun(broker, id, settings.queue);
+      found.push({ id, outcome: run === undefined ? 'not-found' : await change(broker, run.queue.name, id) });
+    }
+    return found;
+  });
+  if (json) writeJson(io, { runs: outcomes });
+  else for (const { id, outcome } of outcomes) io.stdout.write(`${id} ${sentences[outcome]}\n`);
+  return outcomes.every(({ outcome }) => good.includes(outcome)) ? EXIT.ok : EXIT.failure;
+}

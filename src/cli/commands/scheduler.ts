@@ -1,0 +1,183 @@
+/** `tidemill scheduler`: fires schedules from files and code into Redis. Several may run; one works at a time. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { Broker } from '../../broker/broker.ts';
+import { ScheduleEngine } from '../../controller/engine.ts';
+import { FileSource } from '../../controller/file-source.ts';
+import { LEADER_LEASE_MS, runAsLeader } from '../../controller/leader.ts';
+import { type EngineObserver, SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
+import { probeRoutes } from '../../http/probes.ts';
+import { serveHttp } from '../../http/server.ts';
+import { parseManifests } from '../../resource/manifest.ts';
+import { ProblemsError, TidemillError } from '../../runtime/errors.ts';
+import { watchSignals } from '../../runtime/shutdown.ts';
+import { newIncarnation } from '../../task/ids.ts';
+import { createLog, type Log } from '../../telemetry/log.ts';
+import { Metrics } from '../../telemetry/metrics.ts';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { connectBroker } from '../context.ts';
+import { watchEngine } from '../engine-watch.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { guardProcess } from '../guard.ts';
+import { codeObjects } from '../manifests.ts';
+import { joinObservers } from '../observers.ts';
+import { collectQueues } from '../queue-gauges.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { runTogether } from '../run-together.ts';
+import { ScheduleBoard } from '../schedule-board.ts';
+import { SchedulerSettings } from '../settings.ts';
+import { VERSION } from '../version.ts';
+import { loadTaskSet } from '../worker.ts';
+
+const NoOptions = z.object({});
+type SchedulerCall = Call<typeof SchedulerSettings, typeof NoOptions>;
+
+/** The loop of a queue comes round every second, or after its longest back-off of 5 s: beyond this it hangs. */
+const LONGEST_TURN_MS = 60_000;
+
+export function addScheduler(program: Command, surroundings: Surroundings): void {
+  addCommand(
+    program,
+    {
+      name: 'scheduler',
+      summary: 'fire schedules from files and code into Redis',
+      details:
+        'Start as many as you like: one works, the others take over within 18 s of its death. Changed files are in force at once;\n' +
+        'schedules whose file is gone are withdrawn. In a cluster the controller does this from ScheduledTask objects instead.',
+      args: [['[manifests...]', 'ScheduledTask YAML files, or folders of them']],
+      examples: [
+        'tidemill scheduler schedules/ --redis redis://localhost:6379',
+        'tidemill scheduler --tasks dist/tasks.js',
+      ],
+      settings: SchedulerSettings,
+      rules: REDIS_RULES,
+      options: NoOptions,
+      jsonHelp: 'no effect: the log is JSON lines anyway',
+      run: runScheduler,
+    },
+    surroundings,
+  );
+}
+
+async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
+  const { settings, args: roots, io } = call;
+  if (roots.length === 0 && settings.tasks === undefined) {
+    throw new TidemillError(
+      'USAGE',
+      'there is nothing to schedule: name manifests, or --tasks with schedules in code',
+    );
+  }
+  using shutdown = watchSignals();
+  const log = createLog({ level: settings.logLevel, destination: io.stdout, clock: io.clock });
+  const metrics = new Metrics({ clock: io.clock, log, build: { version: VERSION } });
+  using guard = guardProcess({ log, metrics, onFatal: () => shutdown.stop('uncaught exception') });
+
+  await using stack = new AsyncDisposableStack();
+  const broker = stack.use(await connectBroker(settings, { io, log, metrics, enqueued: () => undefined }));
+  const holder = newIncarnation();
+  const lock = `scheduler:${settings.install}`;
+  const source = await openSource(call, broker, log, () => broker.holdLock(lock, holder, LEADER_LEASE_MS));
+  const board = new ScheduleBoard();
+  const { counted, observer } = watchEngine(metrics, board);
+  const engine = new ScheduleEngine({
+    ...{ source, broker, log, install: settings.install, sink: board },
+    clock: io.clock,
+    observer: joinObservers(SILENT_ENGINE_OBSERVER, observer, loggingObserver(log)),
+  });
+  collectQueues(metrics, broker, () => broker.queueNames());
+  let leading = false;
+  const live = (): readonly string[] =>
+    leading && engine.health.oldestTurnMs > LONGEST_TURN_MS
+      ? ['the loop of a queue hangs: restart this process']
+      : [];
+  const routes = probeRoutes({ live, ready: () => notReady(broker, shutdown.signal), metrics });
+  const http = stack.use(await serveHttp({ host: settings.httpHost, port: settings.httpPort, routes, log }));
+  log.info('scheduler started', {
+    version: VERSION,
+    install: settings.install,
+    schedules: source.list().length,
+    redis: broker.description,
+    http: http.url,
+  });
+
+  const onChange = (isLeader: boolean): void => {
+    leading = isLeader;
+    counted.leading(isLeader);
+  };
+  await runTogether(shutdown, [
+    (signal) => source.run(signal),
+    (signal) =>
+      runAsLeader({ broker, clock: io.clock, log, holder, lock, onChange }, signal, (term) =>
+        engine.run(term),
+      ),
+  ]);
+  log.info('scheduler stopped', {
+    reason: guard.fatal ? 'uncaught exception' : String(shutdown.signal.reason),
+  });
+  return guard.fatal ? EXIT.failure : EXIT.ok;
+}
+
+function notReady(broker: Broker, stopping: AbortSignal): readonly string[] {
+  return [
+    ...(broker.connected ? [] : ['Redis does not answer']),
+    ...(stopping.aborted ? ['the process is on its way out'] : []),
+  ];
+}
+
+/** @throws ProblemsError MANIFEST_INVALID: what is wrong at start is refused; what turns wrong later is reported and left out */
+async function openSource(
+  { settings, args: roots, io }: SchedulerCall,
+  broker: Broker,
+  log: Log,
+  authority: () => Promise<boolean>,
+): Promise<FileSource> {
+  const tasks = settings.tasks === undefined ? undefined : await loadTaskSet(settings.tasks, io);
+  let started = false;
+  const source = new FileSource({
+    ...{ roots, broker, log, authority },
+    clock: io.clock,
+    install: settings.install,
+    code: tasks === undefined ? [] : codeObjects(tasks.registry, settings.namespace),
+    parse: parseManifests,
+    onProblems: (problems, warnings) => {
+      // At start they are all told at once, by the error that ends the process.
+      if (!started) return;
+      for (const { at, message } of problems) log.error('manifest is wrong', { at, problem: message });
+      for (const { at, message } of warnings)
+        log.warn('part of a manifest was left out', { at, advice: message });
+      if (problems.length === 0) log.info('manifests are all valid again');
+    },
+  });
+  const problems = await source.load();
+  if (problems.length > 0)
+    throw new ProblemsError('MANIFEST_INVALID', 'these manifests are wrong:', problems);
+  started = true;
+  return source;
+}
+
+/** Decisions that a user could wonder about. */
+function loggingObserver(log: Log): Partial<EngineObserver> {
+  const at = (ms: number): string => new Date(ms).toISOString();
+  return {
+    fired: ({ namespace, name, task, slotMs, runId, reason, lagMs }) =>
+      log.debug('slot fired', {
+        schedule: `${namespace}/${name}`,
+        task,
+        slot: at(slotMs),
+        run: runId,
+        reason,
+        lagMs,
+      }),
+    skipped: ({ namespace, name, task, slotMs, reason }) =>
+      log.info('slot skipped', { schedule: `${namespace}/${name}`, task, slot: at(slotMs), reason }),
+    missed: ({ namespace, name, task, fromMs, toMs, count, reason }) =>
+      log.warn('slots missed', {
+        schedule: `${namespace}/${name}`,
+        task,
+        from: at(fromMs),
+        to: at(toMs),
+        count,
+        reason,
+      }),
+  };
+}

@@ -1,0 +1,111 @@
+/** `tidemill schedules ls`: the schedules in force, with their counts. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { Era, ScheduleState } from '../../task/schedule-state.ts';
+import { addCommand, type Surroundings } from '../command.ts';
+import { withBroker } from '../context.ts';
+import { EXIT } from '../exit-codes.ts';
+import { allSchedules, type FoundSchedule, nameOf, statesOf } from '../find-schedule.ts';
+import { showRelative } from '../format.ts';
+import { writeJson } from '../output.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { ScheduleSettings } from '../settings.ts';
+import { eraTiming, nextSlots } from '../show-timing.ts';
+import { type Column, table } from '../table.ts';
+
+interface Row {
+  readonly schedule: string;
+  readonly queue: string;
+  readonly timing: string;
+  readonly state: ScheduleState;
+  readonly nextMs: number | undefined;
+}
+
+/** Each costs one read of its spec. */
+const MOST_SHOWN = 1_000;
+
+export function addSchedulesList(parent: Command, surroundings: Surroundings): void {
+  addCommand(
+    parent,
+    {
+      name: 'ls',
+      summary: 'list the schedules that are in force',
+      details:
+        'LAST says how the newest ended run of the schedule ended. ACTIVE counts runs that wait or run.',
+      examples: ['tidemill schedules ls'],
+      settings: ScheduleSettings,
+      rules: REDIS_RULES,
+      options: z.object({}),
+      jsonHelp: 'print {"schedules": [...]} instead of a table',
+      run: async ({ settings, json, io }) => {
+        const { rows, hidden, nowMs } = await withBroker({ settings, io }, async (broker) => {
+          const all = await allSchedules(broker, settings.install);
+          const shown = all.slice(0, MOST_SHOWN);
+          const nowMs = await broker.now();
+          return { rows: await rowsOf(shown, nowMs), hidden: all.length - shown.length, nowMs };
+        });
+        if (json) writeJson(io, { schedules: rows.map(rowJson) });
+        else if (rows.length === 0)
+          io.stderr.write(`no schedule is in force in install ${settings.install}\n`);
+        else io.stdout.write(table(columns(nowMs), rows));
+        if (hidden > 0) io.stderr.write(`and ${hidden} more\n`);
+        return EXIT.ok;
+      },
+    },
+    surroundings,
+  );
+}
+
+async function rowsOf(schedules: readonly FoundSchedule[], nowMs: number): Promise<readonly Row[]> {
+  const states = await statesOf(schedules);
+  const eras = await Promise.all(schedules.map(({ queue, uid }) => queue.schedules.eras(uid)));
+  return schedules.flatMap((schedule, index) => {
+    const state = states[index];
+    return state === undefined ? [] : [rowOf(schedule, state, eras[index]?.at(-1), nowMs)];
+  });
+}
+
+function rowOf(schedule: FoundSchedule, state: ScheduleState, era: Era | undefined, nowMs: number): Row {
+  const timing = era && eraTiming(era);
+  const next =
+    state.suspended || timing?.schedule === undefined ? [] : nextSlots(timing.schedule, nowMs, 1, timing);
+  return {
+    schedule: nameOf(schedule),
+    queue: schedule.queue.name,
+    timing: timing?.text ?? '-',
+    state,
+    nextMs: next[0],
+  };
+}
+
+function columns(nowMs: number): readonly Column<Row>[] {
+  return [
+    { heading: 'SCHEDULE', cell: ({ schedule }) => schedule },
+    { heading: 'QUEUE', cell: ({ queue }) => queue },
+    { heading: 'TIMING', cell: ({ timing }) => timing },
+    {
+      heading: 'NEXT',
+      cell: ({ state, nextMs }) => (state.suspended ? 'suspended' : nextMs && showRelative(nextMs, nowMs)),
+    },
+    {
+      heading: 'LAST',
+      cell: ({ state: { lastRun } }) =>
+        lastRun && `${lastRun.state} ${showRelative(lastRun.endedAtMs, nowMs)}`,
+    },
+    { heading: 'ACTIVE', cell: ({ state }) => state.active, align: 'right' },
+    { heading: 'FIRED', cell: ({ state }) => state.fired, align: 'right' },
+    { heading: 'FAILED', cell: ({ state }) => state.failed, align: 'right' },
+    { heading: 'SKIPPED', cell: ({ state }) => state.skipped, align: 'right' },
+    { heading: 'MISSED', cell: ({ state }) => state.missed, align: 'right' },
+  ];
+}
+
+function rowJson({ schedule, queue, timing, state, nextMs }: Row): Readonly<Record<string, unknown>> {
+  return {
+    schedule,
+    queue,
+    timing,
+    next: nextMs === undefined ? undefined : new Date(nextMs).toISOString(),
+    ...state,
+  };
+}

@@ -1,0 +1,196 @@
+/** `tidemill schedules next`: when schedules fire, in their zone and in UTC, and where the clocks will bend them. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { timingOf } from '../../resource/to-schedule.ts';
+import { TidemillError } from '../../runtime/errors.ts';
+import { cron } from '../../schedule/cron.ts';
+import { every } from '../../schedule/every.ts';
+import type { Schedule } from '../../schedule/schedule.ts';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { requireRedis, withBroker } from '../context.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { allSchedules, nameOf, statesOf } from '../find-schedule.ts';
+import { printable } from '../format.ts';
+import { styled } from '../io.ts';
+import { readManifests } from '../manifests.ts';
+import { integerOption } from '../options.ts';
+import { writeJson } from '../output.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { NextSettings } from '../settings.ts';
+import {
+  eraTiming,
+  hazardTexts,
+  nextSlots,
+  parseInstant,
+  showSlot,
+  showSpec,
+  type Window,
+  zoneOf,
+} from '../show-timing.ts';
+
+const NextOptions = z.object({
+  cron: z.string().optional(),
+  every: z.string().optional(),
+  timeZone: z.string().optional(),
+  offset: z.string().optional(),
+  name: z.string().optional(),
+  count: integerOption('--count', 5, 1, 1_000),
+  from: z.string().optional(),
+});
+type NextCall = Call<typeof NextSettings, typeof NextOptions>;
+
+interface Item {
+  readonly name: string;
+  readonly text: string;
+  readonly schedule: Schedule | undefined;
+  readonly window: Window;
+  readonly suspended: boolean;
+}
+
+export function addSchedulesNext(parent: Command, surroundings: Surroundings): void {
+  addCommand(
+    parent,
+    {
+      name: 'next',
+      summary: 'show when schedules fire next, and what the changes of the clocks do to them',
+      details:
+        'Of manifests, of an expression (--cron, --every), or, without either, of what is in force in Redis.\n' +
+        'Slots are shown in the zone of the schedule and in UTC; the hazards of the coming year are named below them.',
+      args: [['[manifests...]', 'YAML files, or folders of them']],
+      examples: [
+        'tidemill schedules next schedules/',
+        'tidemill schedules next --cron "30 2 * * *" --time-zone Europe/Berlin --count 10',
+        'tidemill schedules next --name nightly-report --redis redis://localhost:6379',
+      ],
+      settings: NextSettings,
+      rules: REDIS_RULES,
+      flags: [
+        {
+          flags: '--cron <expression>',
+          help: 'a cron expression of five fields, or a nickname such as @daily',
+        },
+        { flags: '--time-zone <zone>', help: 'its IANA time zone (default: Etc/UTC)' },
+        { flags: '--every <duration>', help: 'an interval' },
+        { flags: '--offset <duration>', help: 'its offset from the epoch' },
+        { flags: '--name <schedule>', help: 'only the schedule of this name, or namespace/name' },
+        { flags: '--count <n>', help: 'how many slots of each (default: 5)' },
+        { flags: '--from <time>', help: 'slots after this time, not after now' },
+      ],
+      options: NextOptions,
+      jsonHelp: 'print {"schedules": [{"name", "timing", "zone", "slots", "hazards"}]}',
+      run: runNext,
+    },
+    surroundings,
+  );
+}
+
+async function runNext(call: NextCall): Promise<ExitCode> {
+  const { options, json, io } = call;
+  const items = (await itemsOf(call)).filter(
+    ({ name }) => options.name === undefined || name === options.name || name.endsWith(`/${options.name}`),
+  );
+  if (items.length === 0) {
+    io.stderr.write(
+      options.name === undefined ? 'there is no schedule\n' : `no schedule is named ${options.name}\n`,
+    );
+    return EXIT.failure;
+  }
+  const shown = items.map((item) => {
+    const nowMs =
+      options.from === undefined ? io.clock.now() : parseInstant(options.from, zoneOf(item.schedule));
+    return describe(item, nowMs, options.count);
+  });
+  if (json)
+    writeJson(io, {
+      schedules: shown.map(({ slots, ...rest }) => ({
+        ...rest,
+        slots: slots.map((ms) => new Date(ms).toISOString()),
+      })),
+    });
+  else {
+    for (const { name, timing, zone, slots, hazards, suspended } of shown) {
+      io.stdout.write(
+        `${styled(io, 'bold', printable(name))}  ${printable(timing)}${suspended ? ' (suspended: nothing fires)' : ''}\n`,
+      );
+      for (const slotMs of slots) io.stdout.write(`  ${showSlot(slotMs, zone, io.clock.now())}\n`);
+      if (slots.length === 0 && !suspended) io.stdout.write('  no slot is left\n');
+      for (const hazard of hazards) io.stdout.write(`  ${styled(io, 'yellow', 'clocks:')} ${hazard}\n`);
+    }
+  }
+  return EXIT.ok;
+}
+
+function describe({ name, text, schedule, window, suspended }: Item, fromMs: number, count: number) {
+  return {
+    name,
+    timing: text,
+    zone: zoneOf(schedule),
+    suspended,
+    slots: schedule === undefined || suspended ? [] : nextSlots(schedule, fromMs, count, window),
+    hazards: schedule === undefined ? [] : hazardTexts(schedule, fromMs),
+  };
+}
+
+async function itemsOf(call: NextCall): Promise<readonly Item[]> {
+  const { args, options, io } = call;
+  if (options.cron !== undefined || options.every !== undefined) return [expressionItem(call)];
+  if (args.length === 0) return itemsInForce(call);
+  return (await readManifests(args, io)).map((object) => {
+    const { namespace, name, spec } = object;
+    const timing = timingOf(spec);
+    return timing.kind === 'timing'
+      ? {
+          name: `${namespace}/${name}`,
+          text: showSpec(timing.schedule.spec),
+          schedule: timing.schedule,
+          window: timing.policy,
+          suspended: spec.suspend,
+        }
+      : {
+          name: `${namespace}/${name}`,
+          text: timing.message,
+          schedule: undefined,
+          window: {},
+          suspended: spec.suspend,
+        };
+  });
+}
+
+function expressionItem({ args, options }: NextCall): Item {
+  if (args.length > 0)
+    throw new TidemillError('USAGE', 'manifests cannot be given together with --cron or --every');
+  if (options.cron !== undefined && options.every !== undefined)
+    throw new TidemillError('USAGE', '--cron and --every cannot be given together');
+  const schedule =
+    options.cron === undefined
+      ? every(options.every ?? '', options.offset === undefined ? {} : { offset: options.offset })
+      : cron(options.cron, options.timeZone === undefined ? {} : { timeZone: options.timeZone });
+  return { name: 'given', text: showSpec(schedule.spec), schedule, window: {}, suspended: false };
+}
+
+async function itemsInForce({ settings, io }: NextCall): Promise<readonly Item[]> {
+  return withBroker(
+    { settings: requireRedis(settings, 'name manifests, or an expression'), io },
+    async (broker) => {
+      const schedules = await allSchedules(broker, settings.install);
+      const [states, eras] = await Promise.all([
+        statesOf(schedules),
+        Promise.all(schedules.map(({ queue, uid }) => queue.schedules.eras(uid))),
+      ]);
+      return schedules.flatMap((schedule, index) => {
+        const era = eras[index]?.at(-1);
+        if (era === undefined) return [];
+        const timing = eraTiming(era);
+        return [
+          {
+            name: nameOf(schedule),
+            text: timing.text,
+            schedule: timing.schedule,
+            window: timing,
+            suspended: states[index]?.suspended ?? false,
+          },
+        ];
+      });
+    },
+  );
+}

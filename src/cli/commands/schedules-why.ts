@@ -1,0 +1,118 @@
+/** `tidemill schedules why`: what became of one slot, and by which spec. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { Broker } from '../../broker/broker.ts';
+import { slotRunId } from '../../task/ids.ts';
+import { isTerminal, type RunRecord } from '../../task/run.ts';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { withBroker } from '../context.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { findSchedule, nameOf } from '../find-schedule.ts';
+import { printable, showDuration } from '../format.ts';
+import { styled } from '../io.ts';
+import { writeJson } from '../output.ts';
+import { REDIS_RULES } from '../redis-settings.ts';
+import { WhySettings } from '../settings.ts';
+import { eraTiming, parseInstant, zoneOf } from '../show-timing.ts';
+import { why, type WhyAnswer } from '../why.ts';
+
+const WhyOptions = z.object({
+  at: z.string({ error: '--at <time> is required, such as --at 2026-03-29T02:30' }),
+});
+/** Around the time that was typed: to the second, and a slot within it. */
+const AROUND_MS = 1_000;
+
+export function addSchedulesWhy(parent: Command, surroundings: Surroundings): void {
+  addCommand(
+    parent,
+    {
+      name: 'why',
+      summary: 'say why a schedule fired at a time, or why it did not',
+      details:
+        'A time without an offset is local time in the zone of the schedule. The answer comes from what was recorded when it was decided,\n' +
+        'and from the spec that was in force then. The exit code is 0 when the slot fired, and 1 when it did not.',
+      args: [['<schedule>', 'name, or namespace/name']],
+      examples: [
+        'tidemill schedules why nightly-report --at 2026-03-29T02:30',
+        'tidemill schedules why team-a/nightly-report --at 2026-03-29T00:30:00Z --json',
+      ],
+      settings: WhySettings,
+      rules: REDIS_RULES,
+      flags: [{ flags: '--at <time>', help: 'the time that is asked about' }],
+      options: WhyOptions,
+      jsonHelp: 'print {"verdict", "slot", "summary", "details", "decision", "era", "run"}',
+      run: runWhy,
+    },
+    surroundings,
+  );
+}
+
+async function runWhy({
+  settings,
+  options,
+  args: [wanted = ''],
+  json,
+  io,
+}: Call<typeof WhySettings, typeof WhyOptions>): Promise<ExitCode> {
+  const { name, answer, run } = await withBroker({ settings, io }, async (broker) => {
+    const schedule = await findSchedule(broker, settings.install, settings.namespace, wanted);
+    const answer = await answerFor(broker, schedule, options.at);
+    const run =
+      answer.slotMs === undefined
+        ? undefined
+        : await schedule.queue.runs.get(slotRunId(schedule.uid, answer.slotMs));
+    return { name: nameOf(schedule), answer, run };
+  });
+  if (json) writeJson(io, answerJson(name, answer, run));
+  else {
+    const style = answer.verdict === 'fired' ? 'green' : 'yellow';
+    const sentences = [...(run === undefined ? [] : [runSentence(run)]), ...answer.details];
+    io.stdout.write(`${name}: ${styled(io, style, answer.verdict)}\n${printable(answer.summary)}\n`);
+    for (const sentence of sentences) io.stdout.write(`${printable(sentence)}\n`);
+  }
+  return answer.verdict === 'fired' ? EXIT.ok : EXIT.failure;
+}
+
+async function answerFor(
+  broker: Broker,
+  { queue, uid }: Awaited<ReturnType<typeof findSchedule>>,
+  at: string,
+): Promise<WhyAnswer> {
+  const [[state], eras, nowMs] = await Promise.all([
+    queue.schedules.states([uid]),
+    queue.schedules.eras(uid),
+    broker.now(),
+  ]);
+  const newest = eras.at(-1);
+  const atMs = parseInstant(at, zoneOf(newest && eraTiming(newest).schedule));
+  const decisions = await queue.schedules.decisions(uid, {
+    fromMs: atMs,
+    toMs: atMs + AROUND_MS,
+    limit: 100,
+  });
+  return why({ state, eras, decisions, atMs, nowMs, timingOf: eraTiming });
+}
+
+function runSentence({ id, state, attempt, error, cancelReason, startedAtMs, endedAtMs }: RunRecord): string {
+  const took =
+    startedAtMs === undefined || endedAtMs === undefined
+      ? ''
+      : ` after ${showDuration(endedAtMs - startedAtMs)}`;
+  const because = error === undefined ? (cancelReason ?? '') : `${error.reason}: ${error.message}`;
+  return `Its run ${id} ${isTerminal(state) ? (state === 'cancelled' ? 'was cancelled' : state) : `is ${state}`}${took}${attempt > 1 ? `, at attempt ${attempt}` : ''}${because === '' ? '' : ` (${because})`}.`;
+}
+
+function answerJson(
+  schedule: string,
+  { slotMs, ...answer }: WhyAnswer,
+  run: RunRecord | undefined,
+): Readonly<Record<string, unknown>> {
+  return {
+    schedule,
+    ...answer,
+    ...(slotMs !== undefined && { slot: new Date(slotMs).toISOString() }),
+    ...(run !== undefined && {
+      run: { id: run.id, state: run.state, attempt: run.attempt, error: run.error },
+    }),
+  };
+}

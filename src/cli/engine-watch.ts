@@ -1,0 +1,23 @@
+/** Counts the decisions of the engine. */
+import type { EngineObserver } from '../controller/observer.ts';
+import { DECISION_REASONS } from '../schedule/reasons.ts';
+import { engineMetrics, type EngineMetrics } from '../telemetry/engine-metrics.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import type { ScheduleBoard } from './schedule-board.ts';
+
+export function watchEngine(
+  metrics: Metrics,
+  board: ScheduleBoard,
+): { readonly counted: EngineMetrics; readonly observer: Partial<EngineObserver> } {
+  const counted = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => board.readings() });
+  return {
+    counted,
+    observer: {
+      adopted: (event) => counted.scheduleKnown(event),
+      fired: (event) => counted.decided({ ...event, outcome: 'fired' }),
+      skipped: (event) => counted.decided({ ...event, outcome: 'skipped' }),
+      missed: (event) => counted.decided({ ...event, outcome: 'missed' }),
+      stale: (event) => counted.decided({ ...event, outcome: 'refused' }),
+    },
+  };
+}

@@ -1,0 +1,65 @@
+/** The command `tidemill`: puts the commands together and turns whatever they end with into an exit code. */
+import { Command, CommanderError } from 'commander';
+import { variablesOf } from '../runtime/config.ts';
+import type { Surroundings } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts';
+import { type Io, processIo } from './io.ts';
+import { reportError } from './report-error.ts';
+import { COMMAND_SETTINGS } from './settings.ts';
+import { VERSION } from './version.ts';
+
+/** Runs one command line. Never rejects. */
+export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
+  const program = createProgram({
+    io,
+    knownVariables: variablesOf(Object.values(COMMAND_SETTINGS)),
+    done: (result) => {
+      code = result;
+    },
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    // Commander has printed its message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return reportError(error, io, argv.includes('--json'));
+  }
+}
+
+export function createProgram(surroundings: Surroundings): Command {
+  const { stdout, stderr, columns, color } = surroundings.io;
+  const program = new Command('tidemill')
+    .description('Kubernetes-native scheduler and task queue in TypeScript, on Redis.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => Math.min(columns() ?? 100, 120),
+      getErrHelpWidth: () => Math.min(columns() ?? 100, 120),
+      getOutHasColors: () => color,
+      getErrHasColors: () => color,
+    })
+    .showHelpAfterError('(add --help for what is possible)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `\nExit codes:\n${EXIT_MEANINGS.map(({ code, meaning }) => `  ${String(code).padEnd(3)} ${meaning}\n`).join('')}` +
+        '\nExample:\n  $ tidemill dev schedules/ --tasks src/tasks.ts\n',
+    );
+  for (const add of COMMANDS) add(program, surroundings);
+  return program;
+}
+
+/** What `bin/tidemill.js` calls. */
+export async function runProcess(): Promise<void> {
+  // A reader such as `head` that has seen enough closes the pipe: that is no failure of ours.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
+  process.exitCode = await main(process.argv.slice(2), processIo());
+}

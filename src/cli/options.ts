@@ -1,0 +1,21 @@
+/** Options that several commands have, parsed with messages that name the flag. */
+import { z } from 'zod';
+import { DURATION_PATTERN, parseDuration } from '../schedule/duration.ts';
+
+export function integerOption(flag: string, fallback: number, min: number, max: number) {
+  const message = `${flag} must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^[0-9]{1,9}$/, message)
+    .default(String(fallback))
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, message);
+}
+
+export function durationOption(flag: string, fallback: string) {
+  return z
+    .string()
+    .regex(DURATION_PATTERN, `${flag} must be a duration such as 500ms, 30s or 1h30m`)
+    .default(fallback)
+    .transform(parseDuration);
+}

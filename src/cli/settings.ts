@@ -1,0 +1,298 @@
+/** The settings of all commands: flag, variable, default, rule. `docs/reference/configuration.md` is made from these. */
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { DEFAULT_LEASE_MS, DEFAULT_QUEUE_SETTINGS } from '../broker/broker.ts';
+import { optionalSetting, type Rule, rule, textSetting } from '../runtime/config.ts';
+import { formatDuration } from '../schedule/duration.ts';
+import { DEFAULT_QUEUE, QUEUE_NAME_RULE } from '../task/names.ts';
+import { LOG_LEVELS } from '../telemetry/log.ts';
+import { OPTIONAL_REDIS, REDIS, REDIS_RULES } from './redis-settings.ts';
+import { bytes, duration, integer, NAME_RULE, nameText, nonEmptyList, queueList } from './setting-kinds.ts';
+
+// ------------------------------------------------------------------------------------------------ settings
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+const logLevel = textSetting(
+  {
+    flag: 'log-level',
+    argument: 'level',
+    help: `least severe level that is logged: ${LOG_LEVELS.join(', ')}`,
+    default: 'info',
+  },
+  `must be one of ${LOG_LEVELS.join(', ')}`,
+  (text) => LOG_LEVELS.find((level) => level === text),
+);
+const tasks = textSetting(
+  {
+    flag: 'tasks',
+    argument: 'path',
+    help: 'module that exports the tasks; several by commas or by repeating the flag',
+    list: true,
+  },
+  'must be the path of a module, or several separated by commas',
+  nonEmptyList,
+);
+const optionalTasks = optionalSetting(
+  {
+    flag: 'tasks',
+    argument: 'path',
+    help: 'module that exports the tasks; several by commas or by repeating the flag',
+    list: true,
+  },
+  'must be the path of a module, or several separated by commas',
+  nonEmptyList,
+);
+const queues = textSetting(
+  {
+    flag: 'queue',
+    argument: 'name',
+    help: 'queue to work on; several by commas or by repeating the flag',
+    default: DEFAULT_QUEUE,
+    list: true,
+  },
+  `must be ${QUEUE_NAME_RULE}; or several such names separated by commas`,
+  queueList,
+);
+const queue = textSetting(
+  { flag: 'queue', argument: 'name', help: 'queue to use', default: DEFAULT_QUEUE },
+  `must be ${QUEUE_NAME_RULE}`,
+  nameText,
+);
+const optionalQueue = optionalSetting(
+  {
+    flag: 'queue',
+    argument: 'name',
+    help: 'only this queue',
+    defaultNote: 'all, or the one that a run id names',
+  },
+  `must be ${QUEUE_NAME_RULE}`,
+  nameText,
+);
+const namespace = textSetting(
+  {
+    flag: 'namespace',
+    argument: 'name',
+    help: 'namespace of schedules in code',
+    default: 'default',
+  },
+  NAME_RULE,
+  nameText,
+);
+const install = textSetting(
+  {
+    flag: 'install',
+    argument: 'name',
+    help: 'names this set of schedules: what another install put into Redis is left alone',
+    default: 'default',
+  },
+  NAME_RULE,
+  nameText,
+);
+const httpHost = textSetting(
+  {
+    flag: 'http-host',
+    argument: 'address',
+    help: 'address on which probes and /metrics are served',
+    default: '0.0.0.0',
+  },
+  'must be an IP address or host name',
+  (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
+);
+const localHttpHost = textSetting(
+  {
+    flag: 'http-host',
+    argument: 'address',
+    help: 'address on which probes and /metrics are served',
+    default: '127.0.0.1',
+  },
+  'must be an IP address or host name',
+  (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
+);
+const httpPort = integer(
+  {
+    flag: 'http-port',
+    argument: 'port',
+    help: 'port on which probes and /metrics are served; 0 picks a free one',
+    default: '9464',
+  },
+  0,
+  65_535,
+);
+const concurrency = integer(
+  { flag: 'concurrency', argument: 'n', help: 'IO-bound runs at the same time', default: '100' },
+  1,
+  10_000,
+);
+const cpuConcurrency = integer(
+  {
+    flag: 'cpu-concurrency',
+    argument: 'n',
+    help: 'CPU-bound runs at the same time, each in a process of its own',
+    default: String(availableParallelism()),
+    defaultNote: 'number of cores',
+  },
+  0,
+  256,
+);
+const lease = duration(
+  {
+    flag: 'lease',
+    argument: 'duration',
+    help: 'how long a consumer that shows no sign of life keeps its runs',
+    default: formatDuration(DEFAULT_LEASE_MS),
+  },
+  1_000,
+  10 * 60_000,
+);
+const heartbeat = duration(
+  { flag: 'heartbeat', argument: 'duration', help: 'how often the lease is renewed', default: '2s500ms' },
+  100,
+  5 * 60_000,
+);
+const drain = duration(
+  {
+    flag: 'drain',
+    argument: 'duration',
+    help: 'how long runs may go on after SIGTERM; in Kubernetes, terminationGracePeriodSeconds less 15 s',
+    default: '25s',
+  },
+  0,
+  24 * HOUR_MS,
+);
+const devDrain = duration(
+  { flag: 'drain', argument: 'duration', help: 'how long runs may go on after Ctrl-C', default: '3s' },
+  0,
+  24 * HOUR_MS,
+);
+const killGrace = duration(
+  {
+    flag: 'kill-grace',
+    argument: 'duration',
+    help: 'how long a run may take to end after its signal aborted, before its process is killed',
+    default: '5s',
+  },
+  0,
+  10 * 60_000,
+);
+
+const retained = (flag: string, help: string, ms: number) =>
+  duration({ flag, argument: 'duration', help, default: formatDuration(ms) }, 0, 10 * 365 * DAY_MS);
+const budget = (flag: string, help: string, size: number) =>
+  bytes({ flag, argument: 'bytes', help, default: `${size / 1_024 ** 2}MiB` });
+const count = (flag: string, help: string, fallback: number, max: number) =>
+  integer({ flag, argument: 'n', help, default: String(fallback) }, 1, max);
+
+/** What a queue keeps and how much may wait in it. */
+const QUEUE_LIMITS = {
+  retainSucceeded: retained(
+    'retain-succeeded',
+    'how long succeeded runs are kept',
+    DEFAULT_QUEUE_SETTINGS.retainSucceededMs,
+  ),
+  retainSucceededBytes: budget(
+    'retain-succeeded-bytes',
+    'how much of them is kept',
+    DEFAULT_QUEUE_SETTINGS.retainSucceededBytes,
+  ),
+  retainFailed: retained(
+    'retain-failed',
+    'how long failed, cancelled and expired runs are kept',
+    DEFAULT_QUEUE_SETTINGS.retainFailedMs,
+  ),
+  retainFailedBytes: budget(
+    'retain-failed-bytes',
+    'how much of them is kept',
+    DEFAULT_QUEUE_SETTINGS.retainFailedBytes,
+  ),
+  maxPending: count(
+    'max-pending',
+    'runs that may wait in a queue; beyond, enqueue refuses',
+    DEFAULT_QUEUE_SETTINGS.maxPending,
+    1_000_000_000,
+  ),
+  maxPendingPerSchedule: count(
+    'max-pending-per-schedule',
+    'runs of one schedule that may wait; beyond, its slots are skipped',
+    DEFAULT_QUEUE_SETTINGS.maxPendingPerSchedule,
+    1_000_000_000,
+  ),
+  maxDeliveries: count(
+    'max-deliveries',
+    'processes that a run may end before it is given up',
+    DEFAULT_QUEUE_SETTINGS.maxDeliveries,
+    100,
+  ),
+};
+
+// ------------------------------------------------------------------------------------------------ commands
+
+const WORK = { concurrency, cpuConcurrency, drain, killGrace };
+
+export const NoSettings = z.object({});
+export const DevSettings = z.object({
+  tasks,
+  ...WORK,
+  drain: devDrain,
+  namespace,
+  httpHost: localHttpHost,
+  httpPort,
+  logLevel,
+});
+export const ConsumerSettings = z.object({
+  tasks,
+  queues,
+  ...REDIS,
+  ...WORK,
+  lease,
+  heartbeat,
+  ...QUEUE_LIMITS,
+  httpHost,
+  httpPort,
+  logLevel,
+});
+export const SchedulerSettings = z.object({
+  tasks: optionalTasks,
+  ...REDIS,
+  namespace,
+  install,
+  httpHost,
+  httpPort,
+  logLevel,
+});
+export const RunSettings = z.object({ ...OPTIONAL_REDIS, queue, tasks: optionalTasks });
+/** For commands that look at, or switch, what is in Redis. */
+export const InspectSettings = z.object({ ...REDIS, queue: optionalQueue });
+export const QueuesSettings = z.object(REDIS);
+export const ScheduleSettings = z.object({ ...REDIS, install });
+export const WhySettings = z.object({ ...REDIS, install, namespace });
+export const ExportSettings = z.object({ tasks });
+export const NextSettings = z.object({ ...OPTIONAL_REDIS, install, namespace });
+export const DoctorSettings = z.object({ ...OPTIONAL_REDIS, tasks: optionalTasks });
+
+/** A lease that outlives less than two renewals is lost to one slow reply. */
+export const CONSUMER_RULES: readonly Rule[] = [
+  ...REDIS_RULES,
+  rule('heartbeat', z.object({ lease, heartbeat }), (values) =>
+    values.heartbeat * 2 > values.lease
+      ? `${formatDuration(values.heartbeat)} must be at most half of --lease (${formatDuration(values.lease)}), or one slow reply loses the lease`
+      : undefined,
+  ),
+];
+
+/** By command, for the reference page and for the variables that are known. */
+export const COMMAND_SETTINGS: Readonly<Record<string, z.ZodObject>> = {
+  dev: DevSettings,
+  consumer: ConsumerSettings,
+  scheduler: SchedulerSettings,
+  run: RunSettings,
+  runs: InspectSettings,
+  queues: QueuesSettings,
+  tasks: InspectSettings,
+  'schedules ls': ScheduleSettings,
+  'schedules next': NextSettings,
+  'schedules why': WhySettings,
+  'schedules export': ExportSettings,
+  doctor: DoctorSettings,
+};

@@ -1,0 +1,157 @@
+/** What a child and its parent say to each other, parsed on both sides: a message that does not parse ends the child. */
+import { z } from 'zod';
+import type { AttemptResult } from '../../task/invoke.ts';
+import type { RunRequest } from '../../task/request.ts';
+import {
+  FAILURE_REASONS,
+  PRIORITIES,
+  RUN_SOURCES,
+  RUN_STATES,
+  type RunError,
+  type RunOptions,
+  type RunRecord,
+} from '../../task/run.ts';
+
+const RunErrorSchema = z.object({
+  reason: z.enum(FAILURE_REASONS),
+  name: z.string(),
+  message: z.string(),
+  stack: z.string().exactOptional(),
+}) satisfies z.ZodType<RunError>;
+
+const RunOptionsSchema = z.object({
+  source: z.enum(RUN_SOURCES),
+  timeoutMs: z.number().exactOptional(),
+  retry: z
+    .object({
+      attempts: z.number().exactOptional(),
+      backoffMs: z.number().exactOptional(),
+      maxBackoffMs: z.number().exactOptional(),
+    })
+    .exactOptional(),
+  parentId: z.string().exactOptional(),
+  rootId: z.string().exactOptional(),
+  schedule: z
+    .object({ uid: z.string(), namespace: z.string(), name: z.string(), slotMs: z.number().exactOptional() })
+    .exactOptional(),
+}) satisfies z.ZodType<RunOptions>;
+
+const RunRecordSchema = z.object({
+  id: z.string(),
+  queue: z.string(),
+  task: z.string(),
+  priority: z.enum(PRIORITIES),
+  state: z.enum(RUN_STATES),
+  params: z.string(),
+  options: RunOptionsSchema,
+  attempt: z.number(),
+  deaths: z.number(),
+  enqueuedAtMs: z.number(),
+  dueAtMs: z.number().exactOptional(),
+  expiresAtMs: z.number().exactOptional(),
+  startedAtMs: z.number().exactOptional(),
+  endedAtMs: z.number().exactOptional(),
+  incarnation: z.string().exactOptional(),
+  result: z.string().exactOptional(),
+  error: RunErrorSchema.exactOptional(),
+  cancelReason: z.string().exactOptional(),
+}) satisfies z.ZodType<RunRecord>;
+
+const RunRequestSchema = z.object({
+  id: z.string(),
+  task: z.string(),
+  priority: z.enum(PRIORITIES),
+  params: z.string(),
+  options: RunOptionsSchema,
+  runAtMs: z.number().exactOptional(),
+  delayMs: z.number().exactOptional(),
+  expiresInMs: z.number().exactOptional(),
+}) satisfies z.ZodType<RunRequest>;
+
+const AttemptResultSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('succeeded'), result: z.string().exactOptional() }),
+  z.object({
+    kind: z.literal('failed'),
+    error: RunErrorSchema,
+    retry: z.union([z.literal(['policy', 'never']), z.object({ delayMs: z.number() })]),
+  }),
+  z.object({ kind: z.literal('cancelled'), reason: z.string() }),
+  z.object({ kind: z.literal('rejected'), error: RunErrorSchema }),
+]) satisfies z.ZodType<AttemptResult>;
+
+/** Numbers the runs of one child, from 1; 0 means outside any run. What comes late for an ended run can so be told apart. */
+const RunNumberSchema = z.int().nonnegative();
+
+const ParentMessageSchema = z.discriminatedUnion('type', [
+  /** First message, once: what to load. */
+  z.object({ type: z.literal('load'), tasks: z.array(z.string()), cwd: z.string() }),
+  z.object({ type: z.literal('run'), run: RunNumberSchema, record: RunRecordSchema }),
+  z.object({
+    type: z.literal('abort'),
+    run: RunNumberSchema,
+    kind: z.enum(['timeout', 'cancelled', 'shutdown', 'lease-lost']),
+    message: z.string(),
+  }),
+  /** Answers the `enqueue` of that number. */
+  z.object({
+    type: z.literal('enqueued'),
+    call: z.int(),
+    id: z.string(),
+    outcome: z.enum(['enqueued', 'duplicate']),
+  }),
+  z.object({ type: z.literal('enqueue-failed'), call: z.int(), code: z.string(), message: z.string() }),
+  /** Dispose of the dependencies and end. Only sent while no run is there. */
+  z.object({ type: z.literal('stop') }),
+]);
+export type ParentMessage = z.output<typeof ParentMessageSchema>;
+
+const ChildMessageSchema = z.discriminatedUnion('type', [
+  /** The tasks are loaded and the dependencies open. */
+  z.object({ type: z.literal('ready'), manifestHash: z.string(), rssBytes: z.number() }),
+  /** They are not, and will not be. */
+  z.object({ type: z.literal('broken'), message: z.string() }),
+  /** The body begins now. A child that dies before this has not touched the run. */
+  z.object({ type: z.literal('begun'), run: RunNumberSchema }),
+  z.object({
+    type: z.literal('log'),
+    run: RunNumberSchema,
+    level: z.enum(['debug', 'info', 'warn', 'error']),
+    message: z.string(),
+    fields: z.record(z.string(), z.unknown()).exactOptional(),
+  }),
+  z.object({
+    type: z.literal('enqueue'),
+    run: RunNumberSchema,
+    call: z.int(),
+    queue: z.string(),
+    request: RunRequestSchema,
+  }),
+  /** The run has ended, and nothing more comes for it. `reusable`: false after an uncaught error. */
+  z.object({
+    type: z.literal('result'),
+    run: RunNumberSchema,
+    result: AttemptResultSchema,
+    droppedLogs: z.int(),
+    rssBytes: z.number(),
+    reusable: z.boolean(),
+  }),
+]);
+export type ChildMessage = z.output<typeof ChildMessageSchema>;
+
+export type Parsed<Message> = { readonly message: Message } | { readonly problem: string };
+
+export function parseParentMessage(received: unknown): Parsed<ParentMessage> {
+  return parsed(ParentMessageSchema.safeParse(received));
+}
+
+export function parseChildMessage(received: unknown): Parsed<ChildMessage> {
+  return parsed(ChildMessageSchema.safeParse(received));
+}
+
+function parsed<Message>(outcome: z.ZodSafeParseResult<Message>): Parsed<Message> {
+  if (outcome.success) return { message: outcome.data };
+  const [issue] = outcome.error.issues;
+  return {
+    problem: `unexpected message: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`.slice(0, 500),
+  };
+}

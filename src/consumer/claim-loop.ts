@@ -1,0 +1,262 @@
+/** The loop of one queue: free slots → claim (settling what waits on the way) → execute. Sleeps only when nothing is ready. */
+import type { ClaimedRun, ConsumerPort, CycleReply } from '../broker/broker.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { EXECUTORS, type Executor, type RunRecord } from '../task/run.ts';
+import type { Log } from '../telemetry/log.ts';
+import { callBackoffMs } from './backoff.ts';
+import { Nudge } from './nudge.ts';
+import type { ConsumerObserver } from './observer.ts';
+import { Prefetch, PREFETCH_GIVE_BACK_MS } from './prefetch.ts';
+import type { QueueCalls } from './queue-calls.ts';
+import type { QueueSession } from './queue-session.ts';
+import type { Runner } from './runner.ts';
+import type { HeldRun, RunTable } from './run-table.ts';
+import { SETTLE_BATCH, SETTLE_FLUSH_MS } from './settle-batcher.ts';
+import type { SlotPool } from './slots.ts';
+
+/** Settlements that may wait before claiming stops: bodies can end faster than the broker takes their ends. */
+const SETTLE_BACKLOG = 4 * SETTLE_BATCH;
+
+export interface ClaimLoopOptions {
+  readonly queue: string;
+  readonly work: ConsumerPort;
+  readonly calls: QueueCalls;
+  readonly session: QueueSession;
+  readonly table: RunTable;
+  readonly runner: Runner;
+  readonly slots: Readonly<Record<Executor, SlotPool>>;
+  /** False while no CPU-bound run can be started. */
+  readonly cpuReady: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly observer: ConsumerObserver;
+  readonly random: () => number;
+  readonly release: (run: HeldRun) => void;
+  /** Longest wait for a wake-up, ms: a lost one costs no more than this. */
+  readonly idleMs: number;
+}
+
+const CLAIMS_PER_TURN = 8;
+
+const turnOfTheLoop = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+
+type Wanted = Readonly<Record<Executor, number>>;
+
+interface WaitingRun {
+  readonly run: HeldRun;
+  readonly record: RunRecord;
+  readonly sinceMs: number;
+}
+
+export class ClaimLoop {
+  readonly #options: ClaimLoopOptions;
+  readonly #nudge = new Nudge();
+  readonly #prefetch = new Prefetch();
+  /** IO runs claimed ahead of a free slot, the oldest first. */
+  #ahead: WaitingRun[] = [];
+  /** The loop waits for a slot: work is, or may be, there. */
+  #needsSlot = false;
+  #claimFailures = 0;
+  /** The last claim left work behind. */
+  #moreReady = false;
+  #claims = 0;
+
+  constructor(options: ClaimLoopOptions) {
+    this.#options = options;
+  }
+
+  /** Claims until the signal aborts; what was claimed ahead goes back then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, queue, clock, random } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        await this.#turn(signal);
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        log.error('claim loop failed', { queue, err: error, failures });
+        await clock.sleep(callBackoffMs(failures, random), signal);
+      }
+    }
+    this.#setHungry(false);
+    this.giveBackWaiting(0);
+  }
+
+  /** There is, or may be, work to claim. */
+  wake(): void {
+    this.#nudge.nudge();
+  }
+
+  /** A call that only settled was answered: it may have made room, or let a task back below its limit. */
+  settled(reply: CycleReply): void {
+    if (reply.moreReady || this.#needsSlot) this.#nudge.nudge();
+  }
+
+  /** Slots came back: starts what was claimed ahead, and wakes the loop if it waits for one. */
+  slotsFreed(): void {
+    this.#startWaiting();
+    if (this.#needsSlot) this.#nudge.nudge();
+  }
+
+  /** A body ended after `durationMs`. */
+  observeDuration(durationMs: number): void {
+    this.#prefetch.observe(durationMs);
+  }
+
+  /** Gives back what was claimed ahead and has waited for at least `minimumMs`. */
+  giveBackWaiting(minimumMs = PREFETCH_GIVE_BACK_MS): void {
+    const untilMs = this.#options.clock.monotonic() - minimumMs;
+    const stale = this.#ahead.filter(({ sinceMs }) => sinceMs <= untilMs);
+    this.#ahead = this.#ahead.filter(({ sinceMs }) => sinceMs > untilMs);
+    for (const { run } of stale) this.#options.release(run);
+  }
+
+  /** A run claimed ahead was lost or cancelled: it must not start. */
+  forget(run: HeldRun): void {
+    this.#ahead = this.#ahead.filter((waiting) => waiting.run !== run);
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { session, clock, idleMs } = this.#options;
+    if (session.incarnation === undefined) {
+      this.#setHungry(false);
+      await this.#nudge.wait(clock, idleMs, signal);
+      return;
+    }
+    this.#nudge.clear();
+    await this.#gatherSlots(signal);
+    const wanted = this.#wanted();
+    const taken = this.#takeSlots(wanted);
+    if (taken.io + taken.cpu + wanted.ahead > 0) await this.#claim(taken, wanted.ahead, signal);
+    else await this.#waitForSlot(signal);
+  }
+
+  async #waitForSlot(signal: AbortSignal): Promise<void> {
+    const { clock, idleMs } = this.#options;
+    this.#setHungry(true);
+    this.#needsSlot = true;
+    await this.#nudge.wait(clock, idleMs, signal);
+    this.#needsSlot = false;
+  }
+
+  /** A few slots of many came free: others follow within a moment, and one call does for all. */
+  async #gatherSlots(signal: AbortSignal): Promise<void> {
+    const { slots, queue, clock } = this.#options;
+    const free = slots.io.available(queue);
+    const enough = Math.ceil(slots.io.total / 4);
+    const cpuIsDue = slots.cpu.isHungry(queue) && slots.cpu.available(queue) > 0;
+    if (free > 0 && free < enough && !cpuIsDue) await clock.sleep(SETTLE_FLUSH_MS, signal);
+  }
+
+  #wanted(): Wanted & { readonly ahead: number } {
+    const { slots, queue, calls, cpuReady } = this.#options;
+    if (calls.settlements.waiting >= SETTLE_BACKLOG) return { io: 0, cpu: 0, ahead: 0 };
+    const ahead = this.#prefetch.allowance(slots.io.total) - this.#ahead.length;
+    return {
+      io: slots.io.available(queue),
+      cpu: cpuReady() ? slots.cpu.available(queue) : 0,
+      // Refilled by halves, so that a slot that comes free does not cost a call of its own.
+      ahead: this.#moreReady && ahead * 2 > this.#prefetch.allowance(slots.io.total) ? ahead : 0,
+    };
+  }
+
+  #takeSlots(wanted: Wanted): Wanted {
+    const { slots, queue } = this.#options;
+    return { io: slots.io.take(queue, wanted.io), cpu: slots.cpu.take(queue, wanted.cpu) };
+  }
+
+  async #claim(taken: Wanted, ahead: number, signal: AbortSignal): Promise<void> {
+    const { calls, slots, queue, clock, random, session } = this.#options;
+    const unused = { ...taken };
+    let reply: CycleReply | undefined;
+    try {
+      reply = await calls.claim({ io: taken.io + ahead, cpu: taken.cpu }, signal);
+      if (reply !== undefined) this.#accept(reply.claimed, unused, signal);
+    } finally {
+      if (reply === undefined) this.#setHungry(false);
+      else this.#noteHunger(reply, taken, unused);
+      for (const executor of EXECUTORS) slots[executor].release(queue, unused[executor]);
+    }
+    if (reply === undefined || reply.claimError !== undefined) {
+      this.#claimFailures += 1;
+      this.#reportClaimError(reply);
+      if (session.incarnation !== undefined)
+        await clock.sleep(callBackoffMs(this.#claimFailures, random), signal);
+      return;
+    }
+    this.#claimFailures = 0;
+    this.#moreReady = reply.moreReady;
+    // A broker in memory answers without a turn of the event loop: timers and sockets must get theirs.
+    if ((this.#claims += 1) % CLAIMS_PER_TURN === 0) await turnOfTheLoop();
+    if (reply.claimed.length === 0 || !reply.moreReady) await this.#idle(reply, signal);
+  }
+
+  /** Uses up slots in `unused` for what was claimed. */
+  #accept(claimed: readonly ClaimedRun[], unused: Record<Executor, number>, signal: AbortSignal): void {
+    const { table, runner, session, clock, release, observer, queue } = this.#options;
+    const { incarnation } = session;
+    if (incarnation === undefined) return;
+    observer.claimed({ queue, count: claimed.length });
+    for (const item of claimed) {
+      const { record } = item;
+      const run = table.add(item, incarnation);
+      const executor = runner.executorOf(record);
+      if (signal.aborted) release(run);
+      else if (unused[executor] > 0) {
+        unused[executor] -= 1;
+        runner.start(run, record);
+      } else if (executor === 'io') this.#ahead.push({ run, record, sinceMs: clock.monotonic() });
+      else release(run);
+    }
+  }
+
+  #startWaiting(): void {
+    const { slots, queue, runner } = this.#options;
+    while (this.#ahead.length > 0 && slots.io.take(queue, 1) === 1) {
+      const next = this.#ahead.shift();
+      if (next === undefined) slots.io.release(queue, 1);
+      else runner.start(next.run, next.record);
+    }
+  }
+
+  async #idle(reply: CycleReply, signal: AbortSignal): Promise<void> {
+    const { work, slots, queue, clock, idleMs } = this.#options;
+    // A wake-up goes to one idle consumer: one that this queue alone keeps busy must not take it from another. The end of
+    // a run claims again anyway, with its settlement.
+    if (slots.io.heldBy(queue) + slots.cpu.heldBy(queue) === slots.io.total + slots.cpu.total) {
+      await this.#waitForSlot(signal);
+      return;
+    }
+    this.#needsSlot = reply.moreReady;
+    const { signal: nudged, done } = this.#nudge.arm();
+    await work.waitForWork(reply.wakeCursor, idleMs, AbortSignal.any([signal, nudged]));
+    done();
+    this.#needsSlot = false;
+    // Work that stays ready while none of it can be claimed (a second suspect, no slot of its executor) must not spin.
+    if (reply.moreReady) await clock.sleep(SETTLE_FLUSH_MS, signal);
+  }
+
+  /** Which pools this queue may need soon: those of which it got all it asked for. */
+  #noteHunger(reply: CycleReply, taken: Wanted, unused: Wanted): void {
+    const { slots, queue } = this.#options;
+    for (const executor of EXECUTORS) {
+      if (taken[executor] === 0) continue;
+      slots[executor].setHungry(queue, reply.moreReady && unused[executor] < taken[executor]);
+    }
+  }
+
+  #setHungry(hungry: boolean): void {
+    for (const executor of EXECUTORS) this.#options.slots[executor].setHungry(this.#options.queue, hungry);
+  }
+
+  #reportClaimError(reply: CycleReply | undefined): void {
+    const { observer, log, queue } = this.#options;
+    if (reply?.claimError === undefined) return;
+    observer.claimError({ queue, message: reply.claimError });
+    if (this.#claimFailures === 1) log.warn('claim failed', { queue, error: reply.claimError });
+  }
+}

@@ -1,0 +1,90 @@
+/** The runs of one queue that this consumer holds, from the claim to the answer of the settle. */
+import type { ClaimedRun } from '../broker/broker.ts';
+import type { RunRecord } from '../task/run.ts';
+import type { Execution } from './execute.ts';
+
+export interface HeldRun {
+  readonly key: string;
+  readonly id: string;
+  readonly token: string;
+  /** Who holds it: a settle under another incarnation would be refused. */
+  readonly incarnation: string;
+  /** Absent for a run that the broker says we hold, but whose claim we never heard of. */
+  readonly record: RunRecord | undefined;
+  /** `waiting`: claimed ahead of a free slot. `settling`: the body ended; its settlement is on its way. */
+  state: 'waiting' | 'running' | 'settling';
+  execution?: Execution;
+  /** Its settlement was sent before, with no answer: an `unknown` now says nothing about a lost lease. */
+  sentBefore: boolean;
+}
+
+/** What names one hand-out: the same run may come back later under another token. */
+export function handOutKey(run: { readonly id: string; readonly token: string }): string {
+  return `${run.token} ${run.id}`;
+}
+
+export class RunTable {
+  readonly #runs = new Map<string, HeldRun>();
+  #whenEmpty: (() => void)[] = [];
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  add(claimed: ClaimedRun, incarnation: string): HeldRun {
+    const { id } = claimed.record;
+    const { token } = claimed;
+    return this.#put({
+      ...{ id, token, key: handOutKey({ id, token }) },
+      incarnation,
+      record: claimed.record,
+      state: 'waiting',
+      sentBefore: false,
+    });
+  }
+
+  /** A hand-out that only the broker knows of: it can be released, nothing else. */
+  addOrphan(orphan: { readonly id: string; readonly token: string }, incarnation: string): HeldRun {
+    const { id, token } = orphan;
+    return this.#put({
+      ...{ id, token, key: handOutKey({ id, token }) },
+      incarnation,
+      record: undefined,
+      state: 'settling',
+      sentBefore: false,
+    });
+  }
+
+  has(run: HeldRun): boolean {
+    return this.#runs.get(run.key) === run;
+  }
+
+  /** False when it was gone before: settled, or lost. */
+  remove(run: HeldRun): boolean {
+    if (!this.has(run)) return false;
+    this.#runs.delete(run.key);
+    if (this.#runs.size === 0) {
+      for (const resolve of this.#whenEmpty) resolve();
+      this.#whenEmpty = [];
+    }
+    return true;
+  }
+
+  all(): HeldRun[] {
+    return [...this.#runs.values()];
+  }
+
+  withId(id: string): HeldRun[] {
+    return this.all().filter((run) => run.id === id);
+  }
+
+  /** Resolves once nothing is held. */
+  async empty(): Promise<void> {
+    if (this.#runs.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+  }
+
+  #put(run: HeldRun): HeldRun {
+    this.#runs.set(run.key, run);
+    return run;
+  }
+}

@@ -1,0 +1,54 @@
+/** What the parts of the engine share: its ports, its time, and its settings. */
+import type { Broker } from '../broker/broker.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { TaskLog } from '../task/types.ts';
+import type { ClockSync } from './clock-sync.ts';
+import type { EngineObserver } from './observer.ts';
+import type { StatusSink } from './sink.ts';
+import type { ObjectSource } from './source.ts';
+import type { QueuePolicy } from './verdict.ts';
+
+export interface EngineTiming {
+  /**
+   * No wait is longer, so that a step of the broker's clock, or a process that was stopped, is noticed within this.
+   * Default 1 s.
+   */
+  readonly longestWaitMs: number;
+  /** Watermarks are read back this often. Default 30 s. */
+  readonly readBackEveryMs: number;
+  /** Manifests of the consumers are read this often. Default 10 s. */
+  readonly catalogEveryMs: number;
+  /** A newer full list is looked for, and its absentees withdrawn, this often. Default 5 s. */
+  readonly sweepEveryMs: number;
+}
+
+export const DEFAULT_ENGINE_TIMING: EngineTiming = {
+  longestWaitMs: 1_000,
+  readBackEveryMs: 30_000,
+  catalogEveryMs: 10_000,
+  sweepEveryMs: 5_000,
+};
+
+/** Objects adopted, or read back, in one call: a call stays well under 10 ms on Redis. */
+export const OBJECTS_PER_CALL = 200;
+/** Schedules fired in one call, and slots or ranges in it; at least one schedule, whatever it owes. */
+export const SCHEDULES_PER_FIRE = 256;
+export const SLOTS_PER_FIRE = 1_000;
+
+/** Wait before a queue whose call failed is tried again: doubles up to the longest. */
+export const FIRST_CALL_RETRY_MS = 1_000;
+export const LONGEST_CALL_RETRY_MS = 5_000;
+
+export interface EngineContext {
+  /** Names this install: its sweep withdraws only what it adopted itself. */
+  readonly install: string;
+  readonly source: ObjectSource;
+  readonly sink: StatusSink;
+  readonly observer: EngineObserver;
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly brokerClock: ClockSync;
+  readonly log: TaskLog;
+  readonly allow: QueuePolicy;
+  readonly timing: EngineTiming;
+}

@@ -1,0 +1,147 @@
+/** Fires what a batch of due schedules owes, many in one call, and takes in what became of each slot. */
+import type { FireDecision, FireEntry, FireReply, SchedulePort } from '../broker/broker.ts';
+import type { EngineContext } from './engine-context.ts';
+import { SCHEDULES_PER_FIRE, SLOTS_PER_FIRE } from './engine-context.ts';
+import { type Entry, RECENT_DECISIONS, type RecentDecision, refOf } from './entry.ts';
+import { fireRequest, type Owed, owedBy } from './reconcile.ts';
+
+/** A schedule whose evaluation throws is tried again after this. */
+const DEFECT_RETRY_MS = 60_000;
+
+/** What the loop does with the schedule next. */
+export type Fired =
+  /** `atMs`: by the broker's clock; absent: never again. */
+  | { readonly kind: 'next'; readonly entry: Entry; readonly atMs: number | undefined }
+  /** What the broker decided differs from what we believed: read its state before the next plan. */
+  | { readonly kind: 'verify'; readonly entry: Entry }
+  /** Slots lie in the future for the broker: measure its clock again. */
+  | { readonly kind: 'early'; readonly entry: Entry }
+  | { readonly kind: 'no-memory'; readonly entry: Entry }
+  | {
+      readonly kind: 'stale';
+      readonly entry: Entry;
+      readonly generation: number;
+      readonly withdrawn: boolean;
+    };
+
+interface Planned {
+  readonly entry: Entry;
+  readonly entries: readonly FireEntry[];
+  readonly nextMs: number | undefined;
+}
+
+export class Firer {
+  readonly #context: EngineContext;
+  readonly #port: SchedulePort;
+
+  constructor(context: EngineContext, port: SchedulePort) {
+    this.#context = context;
+    this.#port = port;
+  }
+
+  /**
+   * Plans and fires schedules until the call is full. Nothing of `due` is lost: what is not asked for stays with the caller.
+   * @param due - gives the next schedule that is due; `undefined` when none is
+   * @param taken - gets every schedule that was asked for, so that a caller can put them back when the call fails
+   */
+  async fire(due: () => Entry | undefined, taken: Entry[], nowMs: number): Promise<readonly Fired[]> {
+    const results: Fired[] = [];
+    const planned: Planned[] = [];
+    let slots = 0;
+    while (planned.length < SCHEDULES_PER_FIRE && slots < SLOTS_PER_FIRE) {
+      const entry = due();
+      if (entry === undefined) break;
+      taken.push(entry);
+      const { entries, nextMs } = this.#owedBy(entry, nowMs);
+      if (entries.length === 0) results.push({ kind: 'next', entry, atMs: nextMs });
+      else planned.push({ entry, entries, nextMs });
+      slots += entries.length;
+    }
+    if (planned.length === 0) return results;
+    const replies = await this.#port.fire(
+      planned.map(({ entry, entries }) =>
+        fireRequest(entry.object.uid, entry.object.generation, entry.definition, entries),
+      ),
+    );
+    // If this process dies here, the slots are decided and nobody was told: the watermark keeps them from firing again.
+    const doneMs = this.#context.brokerClock.estimate();
+    for (const [index, plan] of planned.entries()) {
+      const reply = replies[index];
+      if (reply !== undefined) results.push(this.#take(plan, reply, doneMs));
+    }
+    return results;
+  }
+
+  /** A defect in the evaluation of one schedule must not stop its neighbours. */
+  #owedBy(entry: Entry, nowMs: number): Owed {
+    try {
+      return owedBy(entry, nowMs);
+    } catch (error) {
+      this.#context.log.error('a schedule could not be evaluated', { object: entry.object.key, err: error });
+      return { entries: [], nextMs: nowMs + DEFECT_RETRY_MS };
+    }
+  }
+
+  #take(planned: Planned, reply: FireReply, doneMs: number): Fired {
+    const { entry, entries, nextMs } = planned;
+    if (reply.outcome === 'no-memory') return { kind: 'no-memory', entry };
+    if (reply.outcome === 'stale')
+      return { kind: 'stale', entry, generation: reply.generation, withdrawn: reply.withdrawn };
+    if (reply.watermarkMs !== undefined) {
+      entry.watermarkMs = reply.watermarkMs;
+      entry.settledMs = Math.max(entry.settledMs, reply.watermarkMs);
+    }
+    const recent: RecentDecision[] = [];
+    const refusals = new Set<string>();
+    for (const [index, asked] of entries.entries()) {
+      const made = reply.decisions[index];
+      if (made === undefined || asked.kind === 'trigger') continue;
+      if (made.decision === 'refused') refusals.add(made.why);
+      else if (made.decision === 'duplicate')
+        this.#context.observer.duplicate({ ...refOf(entry), ...spanOf(asked) });
+      else recent.unshift(this.#tell(entry, asked, made, doneMs));
+    }
+    if (recent.length > 0)
+      entry.recent = [...recent.slice(0, RECENT_DECISIONS), ...entry.recent].slice(0, RECENT_DECISIONS);
+    if (refusals.has('future')) return { kind: 'early', entry };
+    return refusals.size > 0 ? { kind: 'verify', entry } : { kind: 'next', entry, atMs: nextMs };
+  }
+
+  #tell(
+    entry: Entry,
+    asked: Exclude<FireEntry, { kind: 'trigger' }>,
+    made: Exclude<FireDecision, { decision: 'duplicate' | 'refused' }>,
+    doneMs: number,
+  ): RecentDecision {
+    const { observer } = this.#context;
+    const { decision, reason, runId } = made;
+    const { slotMs, count } = spanOf(asked);
+    if (decision === 'fired') {
+      entry.lastFiredSlotMs = slotMs;
+      const delayMs = asked.kind === 'slot' ? asked.delayMs : 0;
+      observer.fired({ ...refOf(entry), slotMs, runId, reason, lagMs: doneMs - slotMs, delayMs });
+    } else if (decision === 'skipped') {
+      observer.skipped({ ...refOf(entry), slotMs, reason });
+    } else if (asked.kind === 'missed') {
+      entry.lastMissedSlotMs = slotMs;
+      const { fromMs, toMs, countIsExact } = asked;
+      observer.missed({ ...refOf(entry), fromMs, toMs, count, countIsExact, reason: asked.reason });
+    }
+    return {
+      slotMs,
+      count,
+      decision,
+      ...(reason !== undefined && { reason }),
+      ...(runId !== undefined && { runId }),
+    };
+  }
+}
+
+function spanOf(asked: Exclude<FireEntry, { kind: 'trigger' }>): {
+  readonly slotMs: number;
+  readonly count: number;
+} {
+  return asked.kind === 'slot'
+    ? { slotMs: asked.slotMs, count: 1 }
+    : { slotMs: asked.toMs, count: asked.count };
+}

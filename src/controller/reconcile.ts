@@ -1,0 +1,144 @@
+/** The decisions of the engine as pure functions: what to tell the broker of an object, and what its slots owe. */
+import type { AdoptRequest, FireEntry, FireRequest } from '../broker/broker.ts';
+import { type MissedRange, type OwedSlot, plan } from '../schedule/plan.ts';
+import type { DecisionReason } from '../schedule/reasons.ts';
+import type { ScheduleState } from '../task/schedule-state.ts';
+import type { Definition } from './definition.ts';
+import type { Adoption, Entry } from './entry.ts';
+import type { ScheduledObject } from './source.ts';
+
+export function adoptRequest(entry: Entry, install: string): AdoptRequest {
+  const { object, definition, forced } = entry;
+  const startMs = definition.timing.kind === 'timing' ? definition.timing.policy.startMs : undefined;
+  const settledThroughMs = rememberedSettledMs(entry);
+  return {
+    uid: object.uid,
+    generation: object.generation,
+    install,
+    namespace: object.namespace,
+    name: object.name,
+    suspended: definition.suspended,
+    spec: definition.eraSpec,
+    ...(startMs !== undefined && { startMs }),
+    ...(forced && { force: true }),
+    ...(settledThroughMs !== undefined && { settledThroughMs }),
+  };
+}
+
+/**
+ * How far this very generation is settled by what survived outside the broker: only then may a broker that was emptied
+ * give it a not-before in the past. For an edited or resumed object that would be a retroactive fire.
+ */
+function rememberedSettledMs({ object, definition, adoption, settledMs }: Entry): number | undefined {
+  if (definition.suspended) return undefined;
+  if (adoption === undefined) return settledByStatus(object);
+  const isSame = adoption.uid === object.uid && adoption.generation === object.generation;
+  return isSame && Number.isFinite(settledMs) ? settledMs : undefined;
+}
+
+function settledByStatus({ generation, observed }: ScheduledObject): number | undefined {
+  return observed?.generation === generation ? observed.settledThroughMs : undefined;
+}
+
+/**
+ * Since when slots are owed after an adoption: the latest of watermark, not-before, and, when this engine meets the
+ * schedule for the first time, the object's status.
+ *
+ * An engine that knows the schedule takes the broker's word although its own memory is later: then the broker has lost
+ * writes, the runs of those slots with them, and they have to be planned again.
+ */
+export function settledAfterAdoption(state: ScheduleState, { object, adoption }: Entry): number {
+  const byStatus = adoption === undefined ? settledByStatus(object) : undefined;
+  return Math.max(state.notBeforeMs - 1, state.watermarkMs ?? -Infinity, byStatus ?? -Infinity);
+}
+
+/** What the broker's state of a schedule means for an engine that believed it adopted. */
+export type Standing =
+  | { readonly kind: 'stands'; readonly settledMs: number }
+  /** The watermark went back: plan again from there. */
+  | { readonly kind: 'regressed'; readonly settledMs: number }
+  /** The broker does not know this generation (any more): adopt it again. */
+  | { readonly kind: 'lost'; readonly what: 'schedule' | 'generation' }
+  /** The broker knows a newer generation, or a tombstone: read the object again. */
+  | { readonly kind: 'stale'; readonly generation: number; readonly withdrawn: boolean };
+
+export function standingOf(entry: Entry, state: ScheduleState | undefined): Standing {
+  const { object, definition, settledMs, watermarkMs } = entry;
+  if (state === undefined) return { kind: 'lost', what: 'schedule' };
+  const { generation, withdrawn } = state;
+  if (withdrawn || generation > object.generation) return { kind: 'stale', generation, withdrawn };
+  if (generation < object.generation) return { kind: 'lost', what: 'generation' };
+  if (state.suspended !== definition.suspended) return { kind: 'stale', generation, withdrawn };
+  const toldMs = Math.max(state.notBeforeMs - 1, state.watermarkMs ?? -Infinity);
+  const wentBack = watermarkMs !== undefined && (state.watermarkMs ?? -Infinity) < watermarkMs;
+  return wentBack
+    ? { kind: 'regressed', settledMs: toldMs }
+    : { kind: 'stands', settledMs: Math.max(settledMs, toldMs) };
+}
+
+/** What one schedule owes now, ready to be sent. */
+export interface Owed {
+  readonly entries: readonly FireEntry[];
+  /** When to look again, by the broker's clock; `undefined`: never. */
+  readonly nextMs: number | undefined;
+}
+
+export function owedBy({ object, definition, verdict, settledMs }: Entry, nowMs: number): Owed {
+  if (definition.timing.kind !== 'timing' || definition.suspended) return { entries: [], nextMs: undefined };
+  const { owed, nextMs } = plan({ ...definition.timing, uid: object.uid, sinceMs: settledMs, nowMs });
+  // An object that cannot fire still owes an answer for each slot, or nobody could tell why it did not run.
+  return {
+    entries: verdict.kind === 'misses' ? missedAs(owed, verdict.reason) : owed.map(fireEntry),
+    nextMs,
+  };
+}
+
+function fireEntry(owed: OwedSlot | MissedRange): FireEntry {
+  if (owed.kind === 'missed') return owed;
+  return {
+    kind: 'slot',
+    slotMs: owed.slotMs,
+    delayMs: owed.delayMs,
+    ...(owed.late && { reason: 'CatchUp' as const }),
+  };
+}
+
+/** Everything owed as one missed range. */
+function missedAs(owed: readonly (OwedSlot | MissedRange)[], reason: DecisionReason): readonly FireEntry[] {
+  const first = owed[0];
+  const last = owed.at(-1);
+  if (first === undefined || last === undefined) return [];
+  return [
+    {
+      kind: 'missed',
+      fromMs: first.kind === 'slot' ? first.slotMs : first.fromMs,
+      toMs: last.kind === 'slot' ? last.slotMs : last.toMs,
+      count: owed.reduce((count, item) => count + (item.kind === 'slot' ? 1 : item.count), 0),
+      countIsExact: owed.every((item) => item.kind === 'slot' || item.countIsExact),
+      reason,
+    },
+  ];
+}
+
+export function fireRequest(
+  uid: string,
+  generation: number,
+  { concurrencyPolicy, run }: Definition,
+  entries: readonly FireEntry[],
+): FireRequest {
+  return { uid, generation, concurrencyPolicy, entries, run };
+}
+
+/**
+ * Before a newer generation takes over, the slots that the older one still owes are decided as missed: by an old spec
+ * nothing may fire once a newer one is known, and to the new one they do not belong. `undefined`: it owes nothing.
+ */
+export function closingRequest(
+  { uid, generation, definition }: Adoption,
+  sinceMs: number,
+  nowMs: number,
+): FireRequest | undefined {
+  if (definition.suspended || definition.timing.kind !== 'timing') return undefined;
+  const entries = missedAs(plan({ ...definition.timing, uid, sinceMs, nowMs }).owed, 'Edited');
+  return entries.length === 0 ? undefined : fireRequest(uid, generation, definition, entries);
+}

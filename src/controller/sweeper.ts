@@ -1,0 +1,89 @@
+/**
+ * Withdraws schedules whose objects are gone, however they went: deleted while nobody watched, or in a way that the source
+ * cannot see. An object counts as gone only when it is absent from a full list that was asked for after its schedule was
+ * seen in the broker: a list from before an object was made says nothing about it.
+ */
+import type { EngineContext } from './engine-context.ts';
+import { keyOf, type ObjectKey } from './source.ts';
+
+/** A sweep of more than this share of a queue waits for a second list: an empty answer is more often a fault than a wish. */
+const LARGEST_SHARE = 0.5;
+
+interface Snapshot {
+  /** Monotonic time at which the broker's answer was there. */
+  readonly takenAtMs: number;
+  readonly schedules: readonly { readonly uid: string; readonly namespace: string; readonly name: string }[];
+  /** The full list that would have swept too much. */
+  heldAtMs: number | undefined;
+}
+
+/** Whether an object of that uid is live in that queue. */
+export type IsLive = (key: ObjectKey, uid: string, queue: string) => boolean;
+
+export class Sweeper {
+  readonly #context: EngineContext;
+  readonly #isLive: IsLive;
+  readonly #snapshots = new Map<string, Snapshot>();
+
+  constructor(context: EngineContext, isLive: IsLive) {
+    this.#context = context;
+    this.#isLive = isLive;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, timing } = this.#context;
+    while (!signal.aborted) {
+      try {
+        await this.#look();
+      } catch (error) {
+        // Nothing is lost by sweeping later: a schedule without an object does not fire.
+        log.warn('the sweep of withdrawn objects failed and is repeated', { err: error });
+      }
+      await clock.sleep(timing.sweepEveryMs, signal);
+    }
+  }
+
+  async #look(): Promise<void> {
+    const listedAtMs = this.#context.source.lastFullListAt;
+    for (const queue of await this.#context.broker.queueNames()) {
+      const snapshot = this.#snapshots.get(queue);
+      if (snapshot === undefined) await this.#snapshot(queue);
+      else if (listedAtMs !== undefined && listedAtMs >= snapshot.takenAtMs)
+        await this.#sweep(queue, snapshot, listedAtMs);
+    }
+  }
+
+  async #sweep(queue: string, snapshot: Snapshot, listedAtMs: number): Promise<void> {
+    if (snapshot.heldAtMs === listedAtMs) return;
+    const { schedules } = snapshot;
+    const gone = schedules.filter(
+      ({ uid, namespace, name }) => !this.#isLive(keyOf({ namespace, name }), uid, queue),
+    );
+    if (gone.length > schedules.length * LARGEST_SHARE && snapshot.heldAtMs === undefined) {
+      snapshot.heldAtMs = listedAtMs;
+      this.#tell(queue, 0, gone.length);
+      return;
+    }
+    if (gone.length > 0) {
+      await this.#context.broker.queue(queue).schedules.withdraw(gone.map(({ uid }) => uid));
+      this.#tell(queue, gone.length, 0);
+    }
+    await this.#snapshot(queue);
+  }
+
+  async #snapshot(queue: string): Promise<void> {
+    const { broker, clock, install } = this.#context;
+    const schedules = await broker.queue(queue).schedules.adopted(install);
+    this.#snapshots.set(queue, { takenAtMs: clock.monotonic(), schedules, heldAtMs: undefined });
+  }
+
+  #tell(queue: string, withdrawn: number, held: number): void {
+    const { observer, log } = this.#context;
+    observer.swept({ queue, withdrawn, held });
+    const message =
+      held > 0
+        ? 'most objects are gone: the sweep waits for a second list'
+        : 'schedules without an object were withdrawn';
+    log.warn(message, { queue, schedules: withdrawn + held });
+  }
+}

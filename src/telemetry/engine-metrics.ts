@@ -1,0 +1,135 @@
+/** What a scheduler decided, as metrics. Nothing in here throws or waits. Every series that can be known begins at 0. */
+import { firstLabels, OTHER } from './labels.ts';
+import type { Metrics } from './metrics.ts';
+
+export const SLOT_OUTCOMES = ['fired', 'duplicate', 'skipped', 'missed', 'refused', 'failed'] as const;
+export type SlotOutcome = (typeof SLOT_OUTCOMES)[number];
+
+export const SCHEDULE_STATES = ['active', 'suspended', 'stalled', 'completed'] as const;
+export type ScheduleStateName = (typeof SCHEDULE_STATES)[number];
+
+/** One schedule as it stands. */
+export interface ScheduleReading {
+  readonly namespace: string;
+  readonly name: string;
+  readonly state: ScheduleStateName;
+  readonly nextMs: number | undefined;
+  readonly lastSuccessMs: number | undefined;
+}
+
+const MAX_NAMESPACES = 200;
+const MAX_TASKS = 500;
+const MAX_QUEUES = 100;
+/** More schedules than this have no series of their own. */
+export const MAX_SCHEDULE_SERIES = 1_000;
+
+export interface EngineMetricsOptions {
+  readonly metrics: Metrics;
+  /** The closed list of reasons, to start each at 0. */
+  readonly reasons: readonly string[];
+  /** All schedules as they stand, for the gauges; read at scrape. */
+  readonly schedules: () => readonly ScheduleReading[];
+}
+
+export function engineMetrics({ metrics, reasons, schedules }: EngineMetricsOptions) {
+  const namespaceLabel = firstLabels(MAX_NAMESPACES);
+  const taskLabel = firstLabels(MAX_TASKS);
+  const queueLabel = firstLabels(MAX_QUEUES);
+  const fires = metrics.counter('tidemill_schedule_fires_total');
+  const reasonCount = metrics.counter('tidemill_schedule_reasons_total');
+  const lag = metrics.histogram('tidemill_schedule_lag_seconds');
+  const enqueued = metrics.counter('tidemill_enqueued_total');
+  const leader = metrics.gauge('tidemill_scheduler_leader');
+  const known = new Set(reasons);
+
+  for (const reason of [...reasons, OTHER]) reasonCount.add({ reason }, 0);
+  leader.set({}, 0);
+  metrics.addCollector({
+    name: 'schedules',
+    families: [
+      'tidemill_schedules',
+      'tidemill_schedule_next_timestamp_seconds',
+      'tidemill_schedule_last_success_timestamp_seconds',
+    ],
+    collect: async () => scheduleSamples(schedules(), namespaceLabel),
+  });
+
+  return {
+    /** A schedule came into force: its series start at 0, so that `rate()` sees its first slot. */
+    scheduleKnown(event: { readonly namespace: string; readonly task: string }): void {
+      const labels = { namespace: namespaceLabel(event.namespace), task: taskLabel(event.task) };
+      for (const outcome of SLOT_OUTCOMES) fires.add({ ...labels, outcome }, 0);
+    },
+
+    /** `count` slots were decided alike. `lagMs` (fired slots only): from the slot to the answer of the queue. */
+    decided(event: {
+      /** Given for fired slots, whose runs are counted as enqueued. */
+      readonly queue?: string;
+      readonly namespace: string;
+      readonly task: string;
+      readonly outcome: SlotOutcome;
+      readonly reason?: string | undefined;
+      readonly count?: number;
+      readonly lagMs?: number | undefined;
+    }): void {
+      const { queue, namespace, task, outcome, reason, count = 1, lagMs } = event;
+      fires.add({ namespace: namespaceLabel(namespace), task: taskLabel(task), outcome }, count);
+      if (reason !== undefined) reasonCount.add({ reason: known.has(reason) ? reason : OTHER }, count);
+      if (queue !== undefined && outcome === 'fired') {
+        enqueued.add({ queue: queueLabel(queue), task: taskLabel(task), source: 'schedule' }, count);
+      }
+      if (lagMs !== undefined) lag.observe({}, Math.max(0, lagMs) / 1_000);
+    },
+
+    leading(isLeader: boolean): void {
+      leader.set({}, isLeader ? 1 : 0);
+    },
+  };
+}
+
+export type EngineMetrics = ReturnType<typeof engineMetrics>;
+
+function scheduleSamples(
+  schedules: readonly ScheduleReading[],
+  namespaceLabel: (namespace: string) => string,
+) {
+  return [
+    ...stateSamples(schedules, namespaceLabel),
+    ...(schedules.length > MAX_SCHEDULE_SERIES ? [] : schedules.flatMap(timeSamples)),
+  ];
+}
+
+function stateSamples(schedules: readonly ScheduleReading[], namespaceLabel: (namespace: string) => string) {
+  const counts = new Map<string, Map<ScheduleStateName, number>>();
+  for (const { namespace, state } of schedules) {
+    const label = namespaceLabel(namespace);
+    const states = counts.get(label) ?? new Map<ScheduleStateName, number>();
+    states.set(state, (states.get(state) ?? 0) + 1);
+    counts.set(label, states);
+  }
+  return [...counts].flatMap(([namespace, states]) =>
+    SCHEDULE_STATES.map((state) => ({
+      family: 'tidemill_schedules' as const,
+      labels: { namespace, state },
+      value: states.get(state) ?? 0,
+    })),
+  );
+}
+
+function timeSamples({ namespace, name, nextMs, lastSuccessMs }: ScheduleReading) {
+  const labels = { namespace, schedule: name };
+  return [
+    ...(nextMs === undefined
+      ? []
+      : [{ family: 'tidemill_schedule_next_timestamp_seconds' as const, labels, value: nextMs / 1_000 }]),
+    ...(lastSuccessMs === undefined
+      ? []
+      : [
+          {
+            family: 'tidemill_schedule_last_success_timestamp_seconds' as const,
+            labels,
+            value: lastSuccessMs / 1_000,
+          },
+        ]),
+  ];
+}

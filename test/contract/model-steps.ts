@@ -1,0 +1,39 @@
+/** What the model test asks of both brokers: steps drawn at random. */
+import fc from 'fast-check';
+
+const VERBS = [
+  ...['enqueue', 'enqueue', 'enqueue', 'claim', 'claim', 'claim', 'settle', 'settle', 'settle', 'settle'],
+  ...['fire', 'fire', 'fire', 'adopt', 'cancel', 'redrive', 'die', 'leave', 'register', 'withdraw'],
+  ...['pause-task', 'resume-task', 'pause-queue', 'resume-queue', 'resume-queue'],
+] as const;
+
+const MOST_STEPS = 60;
+const small = (max: number): fc.Arbitrary<number> => fc.nat({ max });
+
+/** Every step has every field; its verb says which of them count. */
+const step = fc.record({
+  verb: fc.constantFrom(...VERBS),
+  who: small(2),
+  task: small(2),
+  priority: small(2),
+  ids: fc.array(small(15), { maxLength: 4 }),
+  isDelayed: fc.boolean(),
+  id: small(25),
+  io: small(4),
+  cpu: small(2),
+  nth: small(3),
+  outcome: small(7),
+  uid: small(1),
+  generation: fc.integer({ min: 1, max: 3 }),
+  isSuspended: fc.boolean(),
+  isForced: fc.boolean(),
+  policy: small(2),
+  entries: fc.array(fc.record({ kind: small(3), at: small(35), length: small(4) }), { maxLength: 4 }),
+});
+export type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+export const steps: fc.Arbitrary<readonly Step[]> = fc.array(step, {
+  minLength: 5,
+  maxLength: MOST_STEPS,
+  size: 'max',
+});

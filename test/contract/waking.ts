@@ -1,0 +1,164 @@
+/** Contract: idle consumers hear of work at once, none too many, and none too late. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import {
+  consumerOf,
+  numbered,
+  request,
+  until,
+  type CreateHarness,
+  type Harness,
+  type TestConsumer,
+} from './harness.ts';
+
+/** Longer than any test may take: who wakes earlier was woken. */
+const MAX_WAIT_MS = 30_000;
+
+/** Consumers that found nothing and wait; stops waiting at the end of the test. */
+class Waiters implements Disposable {
+  readonly #controller = new AbortController();
+  woken = 0;
+
+  async add(consumer: TestConsumer): Promise<void> {
+    const { wakeCursor, moreReady } = await consumer.cycle({ io: 1 });
+    assert.equal(moreReady, false);
+    this.addAt(consumer, wakeCursor);
+  }
+
+  addAt(consumer: TestConsumer, cursor: string): void {
+    void consumer.queue.work.waitForWork(cursor, MAX_WAIT_MS, this.#controller.signal).then(() => {
+      if (!this.#controller.signal.aborted) this.woken += 1;
+    });
+  }
+
+  wakes(harness: Harness, count: number): Promise<unknown> {
+    return until(harness, `${count} consumers are woken`, async () => this.woken >= count, 10);
+  }
+
+  [Symbol.dispose](): void {
+    this.#controller.abort();
+  }
+}
+
+export function describeWaking(createHarness: CreateHarness): void {
+  describe('waking', () => {
+    test('an idle consumer hears of a new run', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      using waiters = new Waiters();
+      await waiters.add(await consumerOf(queue));
+      await harness.passTime(30);
+      assert.equal(waiters.woken, 0);
+      await queue.runs.enqueue([request('a')]);
+      await waiters.wakes(harness, 1);
+    });
+
+    test('a run that came between the empty claim and the wait is not slept over', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const { wakeCursor } = await consumer.cycle({ io: 1 });
+      await queue.runs.enqueue([request('a')]);
+      using waiters = new Waiters();
+      waiters.addAt(consumer, wakeCursor);
+      await waiters.wakes(harness, 1);
+    });
+
+    test('one run does not wake the herd', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      using waiters = new Waiters();
+      for (let index = 0; index < 20; index += 1) await waiters.add(await consumerOf(queue));
+      await harness.passTime(30);
+      await queue.runs.enqueue([request('a')]);
+      await waiters.wakes(harness, 1);
+      await harness.passTime(150);
+      assert.ok(waiters.woken <= 2, `${waiters.woken} of 20 woke for one run`);
+    });
+
+    test('as many wake as there is work for', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      using waiters = new Waiters();
+      for (let index = 0; index < 6; index += 1) await waiters.add(await consumerOf(queue));
+      await harness.passTime(30);
+      await queue.runs.enqueue(numbered('run', 6));
+      await waiters.wakes(harness, 6);
+    });
+
+    test('a consumer that cannot run the task does not eat the wake-up of one that can', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      using bystanders = new Waiters();
+      using waiters = new Waiters();
+      for (let index = 0; index < 3; index += 1)
+        await bystanders.add(await consumerOf(queue, { tasks: ['other'] }));
+      await waiters.add(await consumerOf(queue, { tasks: ['job'] }));
+      await harness.passTime(30);
+      await queue.runs.enqueue([request('a')]);
+      await waiters.wakes(harness, 1);
+    });
+
+    test('an earlier due time wakes someone to look again', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      await queue.runs.enqueue([request('far', { delayMs: 100_000 })]);
+      using waiters = new Waiters();
+      await waiters.add(await consumerOf(queue));
+      await harness.passTime(30);
+      await queue.runs.enqueue([request('near', { delayMs: 1_000 })]);
+      await waiters.wakes(harness, 1);
+    });
+
+    test('a settle that makes room under a limit wakes someone', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const sketch = { tasks: [{ name: 'job', maxConcurrency: 1 }] };
+      const [busy, idle] = [await consumerOf(queue, sketch), await consumerOf(queue, sketch)];
+      await queue.runs.enqueue(numbered('run', 2));
+      const held = await busy.claimOne();
+      using waiters = new Waiters();
+      await waiters.add(idle);
+      await harness.passTime(30);
+      assert.equal(waiters.woken, 0);
+      await busy.settle([held]);
+      await waiters.wakes(harness, 1);
+    });
+
+    test('resuming a task, and a queue, wakes someone', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      await queue.inspect.setTaskPaused('job', true);
+      await queue.runs.enqueue(numbered('run', 2));
+      using waiters = new Waiters();
+      await waiters.add(consumer);
+      await harness.passTime(30);
+      await queue.inspect.setTaskPaused('job', false);
+      await waiters.wakes(harness, 1);
+      await queue.inspect.setQueuePaused(true);
+      await waiters.add(consumer);
+      await harness.passTime(30);
+      await queue.inspect.setQueuePaused(false);
+      await waiters.wakes(harness, 2);
+    });
+
+    test('a wait ends at its longest time and at an abort, and never rejects', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const { wakeCursor } = await consumer.cycle({ io: 1 });
+      const controller = new AbortController();
+      let ended = false;
+      void queue.work.waitForWork(wakeCursor, 200, controller.signal).then(() => (ended = true));
+      await until(harness, 'the wait ends by itself', async () => ended, 20);
+      const aborted = queue.work.waitForWork(
+        (await consumer.cycle({ io: 1 })).wakeCursor,
+        MAX_WAIT_MS,
+        controller.signal,
+      );
+      controller.abort();
+      await aborted;
+    });
+  });
+}

@@ -1,0 +1,129 @@
+/** `tidemill dev` as a person uses it: a real process, files that change, Ctrl-C. */
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { tidemill } from '../../support/fake-io.ts';
+import { TidemillProcess } from '../../support/tidemill-process.ts';
+
+const FIXTURES = join(import.meta.dirname, '../../fixtures/cli');
+const SOURCES = join(import.meta.dirname, '../../../src/index.ts');
+
+/** A copy of the fixture whose files may be changed. */
+function project(): Disposable & { readonly tasks: string; readonly schedules: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'tidemill-dev-'));
+  cpSync(FIXTURES, folder, { recursive: true });
+  cpSync(join(import.meta.dirname, '../../../node_modules/zod'), join(folder, 'node_modules/zod'), {
+    recursive: true,
+  });
+  const tasks = join(folder, 'tasks.ts');
+  writeFileSync(tasks, readFileSync(tasks, 'utf8').replace('../../../src/index.ts', SOURCES));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  return { tasks, schedules: join(folder, 'schedules'), [Symbol.dispose]: remove };
+}
+
+describe('dev', () => {
+  test('fires schedules of files and of code, runs IO and CPU tasks, and sums up at Ctrl-C', async () => {
+    using files = project();
+    await using dev = new TidemillProcess(['dev', files.schedules, '--tasks', files.tasks, '--no-watch']);
+    await dev.line(/\+ team-a\/greet +every 1s → greet/);
+    await dev.line(/▸ team-a\/greet +fires greet/);
+    await dev.line(/· greet +greeting name=schedule/);
+    await dev.line(/✔ greet +succeeded in/);
+    await dev.line(/✔ tick +succeeded in/);
+    dev.signal('SIGINT');
+    assert.deepEqual(await dev.exited, { code: 0, signal: null });
+    const text = dev.lines.join('\n');
+    assert.match(text, /● stopping/);
+    assert.match(text, /^team-a\/greet +[1-9]/m);
+    assert.match(text, /^TASK +SUCCEEDED +FAILED/m);
+  });
+
+  test('a changed manifest is in force at once; a broken one is told and keeps the last good objects', async () => {
+    using files = project();
+    const manifest = join(files.schedules, 'greet.yaml');
+    const good = readFileSync(manifest, 'utf8');
+    await using dev = new TidemillProcess(['dev', files.schedules, '--tasks', files.tasks, '--no-watch']);
+    await dev.line(/▸ team-a\/greet/);
+    writeFileSync(manifest, good.replace('every: 1s', 'every: 500ms'));
+    await dev.line(/\+ team-a\/greet +every 500ms/);
+    writeFileSync(manifest, good.replace('every: 1s', 'every: soon'));
+    await dev.line(/! .*greet\.yaml:\d+ .*"soon"/);
+    const before = dev.lines.length;
+    writeFileSync(manifest, good);
+    await dev.line(/manifests +are all valid again/);
+    assert.ok(dev.lines.length > before);
+  });
+
+  test('a queue that nobody named is worked on as soon as it is used', async () => {
+    using files = project();
+    writeFileSync(
+      join(files.schedules, 'other.yaml'),
+      'apiVersion: tidemill.dev/v1alpha1\nkind: ScheduledTask\nmetadata: { name: other }\nspec: { task: add, every: 1s, queue: other, params: { a: 1, b: 2 } }\n',
+    );
+    await using dev = new TidemillProcess([
+      'dev',
+      files.schedules,
+      '--tasks',
+      files.tasks,
+      '--no-watch',
+      '--json',
+    ]);
+    const line = await dev.line(/"event":"run".*"task":"add"/);
+    assert.match(line, /"outcome":"succeeded".*"schedule":"default\/other"/);
+  });
+
+  test('changed tasks start the process anew, under the same process id', async () => {
+    using files = project();
+    await using dev = new TidemillProcess(['dev', files.schedules, '--tasks', files.tasks, '--json']);
+    await dev.line(/"event":"fired"/);
+    const source = readFileSync(files.tasks, 'utf8');
+    writeFileSync(
+      files.tasks,
+      `${source}\nexport const added = defineTask({ name: 'added', schedule: every('1s'), run: () => 1 });\n`,
+    );
+    await dev.line(/"event":"restarting"/);
+    await dev.line(/"event":"started".*"added"/);
+    await dev.line(/"event":"run","outcome":"succeeded".*"task":"added"/);
+    dev.signal('SIGINT');
+    assert.deepEqual(await dev.exited, { code: 0, signal: null });
+    assert.match(dev.lines.at(-1) ?? '', /"event":"summary"/);
+  });
+
+  test('a tasks module that does not load ends it with 78 and the reason', async () => {
+    using files = project();
+    writeFileSync(files.tasks, "throw new Error('no database here');\n");
+    const { code, stderr } = await tidemill(['dev', '--tasks', files.tasks]);
+    assert.equal(code, 78);
+    assert.match(stderr, /cannot be loaded: no database here/);
+  });
+});
+
+describe('run --here', () => {
+  test('executes the run and what it enqueues, in children where they are CPU-bound', async () => {
+    const args = ['run', 'greet', '-p', 'then=true', '--here', '--tasks', join(FIXTURES, 'tasks.ts')];
+    const { code, stdout, stderr } = await tidemill(args);
+    assert.equal(code, 0, stderr);
+    assert.equal(stdout, '{"greeting":"hello world"}\n');
+    assert.match(stderr, /· greet +greeting name=world/);
+  });
+
+  test('a run that fails ends with 1', async () => {
+    const { code, stderr } = await tidemill([
+      'run',
+      'broken',
+      '--here',
+      '--tasks',
+      join(FIXTURES, 'tasks.ts'),
+    ]);
+    assert.equal(code, 1);
+    assert.match(stderr, /broken failed in .*always broken/);
+  });
+
+  test('without --tasks it says what is missing', async () => {
+    const { code, stderr } = await tidemill(['run', 'greet', '--here']);
+    assert.equal(code, 78);
+    assert.match(stderr, /--here needs --tasks/);
+  });
+});

@@ -1,0 +1,49 @@
+/** What probes and metrics of a consumer say while Redis stands still, and after. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { RedisServer } from '../../support/redis-server.ts';
+import { TidemillProcess } from '../../support/tidemill-process.ts';
+import { until } from '../../support/until.ts';
+
+const TASKS = join(import.meta.dirname, '../../fixtures/cli/tasks.ts');
+
+test('while Redis is frozen a consumer is not ready, stays alive, and its scrape still answers in time', async () => {
+  await using redis = await RedisServer.start();
+  await using consumer = new TidemillProcess([
+    'consumer',
+    '--tasks',
+    TASKS,
+    '--redis',
+    redis.url,
+    '--http-port',
+    '0',
+  ]);
+  const started = JSON.parse(await consumer.line(/"msg":"consumer started"/)) as { http: string };
+  const http = started.http.replace('0.0.0.0', '127.0.0.1');
+  const status = async (path: string): Promise<number> => (await fetch(http + path)).status;
+  await until('it is ready', async () => (await status('/readyz')) === 200);
+
+  redis.freeze();
+  await until('it is not ready', async () => (await status('/readyz')) === 503);
+  assert.equal(await status('/healthz'), 200, 'a restart would not bring Redis back');
+  const scrapedAtMs = performance.now();
+  const text = await (await fetch(`${http}/metrics`)).text();
+  assert.ok(performance.now() - scrapedAtMs < 8_000);
+  assert.match(text, /^tidemill_redis_up 0$/m);
+  assert.match(text, /^tidemill_collector_up\{collector="queues"\} 0$/m);
+  assert.doesNotMatch(text, /^tidemill_queue_depth\{/m, 'an old depth must not look like a new one');
+
+  redis.thaw();
+  await until('it is ready again', async () => (await status('/readyz')) === 200);
+  await until('the gauges are back', async () => {
+    const again = await (await fetch(`${http}/metrics`)).text();
+    return (
+      /^tidemill_redis_up 1$/m.test(again) &&
+      /^tidemill_queue_depth\{/m.test(again) &&
+      /^tidemill_redis_reconnects_total [1-9]/m.test(again)
+    );
+  });
+  consumer.signal('SIGTERM');
+  assert.deepEqual(await consumer.exited, { code: 0, signal: null });
+});

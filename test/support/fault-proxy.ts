@@ -1,0 +1,145 @@
+/** A TCP proxy between client and server that loses what a network can lose, on demand. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+/**
+ * - `pass`: everything goes through
+ * - `freeze`: nothing goes through in either direction, and no socket closes
+ * - `half-open`: what the client sends arrives; what the server answers is lost, and no socket closes
+ * - `refuse`: new connections are closed at once
+ */
+export type ProxyMode = 'pass' | 'freeze' | 'half-open' | 'refuse';
+
+interface Link {
+  readonly client: Socket;
+  readonly server: Socket;
+}
+
+export class FaultProxy implements AsyncDisposable {
+  readonly #listener: Server;
+  readonly #targetPort: number;
+  readonly #links = new Set<Link>();
+  #mode: ProxyMode = 'pass';
+  #delayMs = 0;
+  #repliesToDrop = 0;
+  #cutAfterRequest: RegExp | undefined;
+  #onCut: (() => void) | undefined;
+  /** Requests that reached the proxy, for tests that count them. */
+  requests = 0;
+
+  private constructor(targetPort: number) {
+    this.#targetPort = targetPort;
+    this.#listener = createServer((client) => this.#link(client));
+  }
+
+  static async start(targetPort: number): Promise<FaultProxy> {
+    const proxy = new FaultProxy(targetPort);
+    proxy.#listener.listen(0, '127.0.0.1');
+    await once(proxy.#listener, 'listening');
+    return proxy;
+  }
+
+  get port(): number {
+    const address = this.#listener.address();
+    assert.ok(address !== null && typeof address === 'object');
+    return address.port;
+  }
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  set mode(mode: ProxyMode) {
+    this.#mode = mode;
+    if (mode !== 'freeze')
+      for (const { client, server } of this.#links) [client, server].forEach((socket) => socket.resume());
+  }
+
+  /** Everything arrives this much later, in both directions. */
+  set delayMs(delayMs: number) {
+    this.#delayMs = delayMs;
+  }
+
+  /** The next packet that the server sends is lost; the connection stays. */
+  dropNextReply(): void {
+    this.#repliesToDrop += 1;
+  }
+
+  /**
+   * The next request that matches reaches the server, and its connection is cut before any answer.
+   * @returns resolves when that has happened
+   */
+  cutAfterRequest(pattern: RegExp): Promise<void> {
+    this.#cutAfterRequest = pattern;
+    return new Promise((resolve) => (this.#onCut = resolve));
+  }
+
+  /** Cuts every connection now. */
+  cut(): void {
+    for (const { client, server } of this.#links) [client, server].forEach((socket) => socket.destroy());
+    this.#links.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    this.cut();
+    if (this.#listener.listening) await once(this.#listener, 'close');
+  }
+
+  #link(client: Socket): void {
+    if (this.#mode === 'refuse') {
+      client.destroy();
+      return;
+    }
+    const link: Link = { client, server: connect(this.#targetPort, '127.0.0.1') };
+    this.#links.add(link);
+    client.on('data', (chunk) => this.#onRequest(link, chunk));
+    link.server.on('data', (chunk) => this.#onReply(link, chunk));
+    for (const socket of [client, link.server]) {
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        client.destroy();
+        link.server.destroy();
+        this.#links.delete(link);
+      });
+    }
+  }
+
+  #onRequest(link: Link, chunk: Buffer): void {
+    this.requests += 1;
+    if (this.#mode === 'freeze') {
+      link.client.pause();
+      link.client.unshift(chunk);
+      return;
+    }
+    this.#later(() => link.server.write(chunk));
+    if (this.#cutAfterRequest?.test(chunk.toString('latin1')) !== true) return;
+    this.#cutAfterRequest = undefined;
+    // The server has the request once it has answered; the answer goes no further.
+    link.server.removeAllListeners('data');
+    link.server.once('data', () => {
+      link.client.destroy();
+      this.#onCut?.();
+    });
+  }
+
+  #onReply(link: Link, chunk: Buffer): void {
+    if (this.#mode === 'freeze') {
+      link.server.pause();
+      link.server.unshift(chunk);
+      return;
+    }
+    if (this.#mode === 'half-open') return;
+    if (this.#repliesToDrop > 0) {
+      this.#repliesToDrop -= 1;
+      return;
+    }
+    this.#later(() => link.client.write(chunk));
+  }
+
+  #later(action: () => void): void {
+    if (this.#delayMs === 0) action();
+    else setTimeout(action, this.#delayMs);
+  }
+}

@@ -1,0 +1,90 @@
+/** Objects that are deleted, in whatever way: nothing of them fires on, and nothing that lives is withdrawn. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { createWorld, type World } from '../../support/schedule-world.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+describe('the schedule engine and objects that go', () => {
+  let world: World;
+  beforeEach(() => {
+    world = createWorld();
+  });
+  afterEach(async () => {
+    await world.stopAll();
+  });
+
+  test('a deleted object stops at once and is withdrawn by the sweep after the next full list', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const { source, events } = world.start();
+    await world.clock.advanceBy(12 * SECOND);
+    world.store.delete('a');
+    await world.clock.advanceBy(30 * SECOND);
+    assert.deepEqual(await world.fired('uid-1'), ['08:00:00Z', '08:00:10Z']);
+    source.relist();
+    await world.clock.advanceBy(10 * SECOND);
+    assert.ok(events.includes('swept 1 held 0'));
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
+  });
+
+  test('an object deleted while no engine ran is withdrawn by the next one', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const first = world.start();
+    await world.clock.advanceBy(SECOND);
+    await first.stop();
+    world.store.delete('a');
+    const { source } = world.start();
+    for (let i = 0; i < 3; i += 1) {
+      await world.clock.advanceBy(10 * SECOND);
+      source.relist();
+    }
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
+  });
+
+  test('a sweep of more than half waits for a second list', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const { source, events } = world.start();
+    await world.clock.advanceBy(12 * SECOND);
+    world.store.delete('a');
+    world.store.delete('b');
+    source.relist();
+    await world.clock.advanceBy(10 * SECOND);
+    assert.ok(events.includes('swept 0 held 2'));
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, false);
+    source.relist();
+    await world.clock.advanceBy(10 * SECOND);
+    assert.ok(events.includes('swept 2 held 0'));
+  });
+
+  test('a list from before an object was made does not withdraw it', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const old = world.start();
+    old.source.cutOff = true;
+    await world.clock.advanceBy(12 * SECOND);
+    world.store.create('d', { every: '10s' });
+    world.start();
+    await world.clock.advanceBy(MINUTE);
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-4']))[0]?.withdrawn, false);
+    assert.equal((await world.fired('d')).length, 6);
+  });
+
+  test('an object whose deletion the source saw is withdrawn at once', async () => {
+    const object = world.store.create('a', { every: '10s' });
+    world.start();
+    await world.clock.advanceBy(SECOND);
+    world.store.put({ ...object, deletedAt: world.clock.now() });
+    await world.clock.advanceBy(SECOND);
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
+  });
+
+  test('an object that is made again under its name is another one: the old is withdrawn, the new starts afresh', async () => {
+    world.store.create('a', { every: '10s' });
+    world.start();
+    await world.clock.advanceBy(15 * SECOND);
+    world.store.create('a', { every: '10s' });
+    await world.clock.advanceBy(10 * SECOND);
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
+    assert.deepEqual(await world.fired('a'), ['08:00:20Z']);
+  });
+});
