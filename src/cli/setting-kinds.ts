@@ -1,5 +1,5 @@
 /** The kinds of values that settings have, each with its rule in words. */
-import { type SettingInfo, textSetting } from '../runtime/config.ts';
+import { optionalSetting, type SettingInfo, textSetting } from '../runtime/config.ts';
 import { DURATION_PATTERN, formatDuration, parseDuration } from '../schedule/duration.ts';
 import { isQueueName } from '../task/names.ts';
 
@@ -20,10 +20,20 @@ export function duration(info: SettingInfo, minMs: number, maxMs: number) {
 
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1_024, MiB: 1_024 ** 2, GiB: 1_024 ** 3 };
 
-export function bytes(info: SettingInfo) {
-  return textSetting(info, 'must be a number of bytes such as 1048576, 512KiB, 64MiB or 2GiB', (text) => {
-    const [, digits, unit = ''] = /^([0-9]{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
-    return digits === undefined ? undefined : Number(digits) * (BYTE_UNITS[unit] ?? 1);
+const BYTES_RULE = 'must be a number of bytes such as 1048576, 512KiB, 64MiB or 2GiB';
+
+function bytesOf(text: string): number | undefined {
+  const [, digits, unit = ''] = /^([0-9]{1,12})(KiB|MiB|GiB)?$/.exec(text) ?? [];
+  return digits === undefined ? undefined : Number(digits) * (BYTE_UNITS[unit] ?? 1);
+}
+
+export const bytes = (info: SettingInfo) => textSetting(info, BYTES_RULE, bytesOf);
+
+/** `bytes` that may be missing, and are at least `min` when given. */
+export function optionalBytes(info: SettingInfo, min: number) {
+  return optionalSetting(info, `${BYTES_RULE}, at least ${min / 1_024 ** 2}MiB`, (text) => {
+    const value = bytesOf(text);
+    return value !== undefined && value >= min ? value : undefined;
   });
 }
 

@@ -7,7 +7,16 @@ import { formatDuration } from '../schedule/duration.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME_RULE } from '../task/names.ts';
 import { LOG_LEVELS } from '../telemetry/log.ts';
 import { OPTIONAL_REDIS, REDIS, REDIS_RULES } from './redis-settings.ts';
-import { bytes, duration, integer, NAME_RULE, nameText, nonEmptyList, queueList } from './setting-kinds.ts';
+import {
+  bytes,
+  duration,
+  integer,
+  NAME_RULE,
+  nameText,
+  nonEmptyList,
+  optionalBytes,
+  queueList,
+} from './setting-kinds.ts';
 
 // ------------------------------------------------------------------------------------------------ settings
 
@@ -176,6 +185,15 @@ const killGrace = duration(
   0,
   10 * 60_000,
 );
+const childHeap = optionalBytes(
+  {
+    flag: 'child-heap',
+    argument: 'bytes',
+    help: 'most heap that a child process may use; a run that needs more ends as HeapOutOfMemory',
+    defaultNote: 'as Node decides',
+  },
+  16 * 1_024 ** 2,
+);
 
 const retained = (flag: string, help: string, ms: number) =>
   duration({ flag, argument: 'duration', help, default: formatDuration(ms) }, 0, 10 * 365 * DAY_MS);
@@ -188,7 +206,7 @@ const count = (flag: string, help: string, fallback: number, max: number) =>
 const QUEUE_LIMITS = {
   retainSucceeded: retained(
     'retain-succeeded',
-    'how long succeeded runs are kept',
+    'how long succeeded, cancelled and expired runs are kept',
     DEFAULT_QUEUE_SETTINGS.retainSucceededMs,
   ),
   retainSucceededBytes: budget(
@@ -198,7 +216,7 @@ const QUEUE_LIMITS = {
   ),
   retainFailed: retained(
     'retain-failed',
-    'how long failed, cancelled and expired runs are kept',
+    'how long failed runs are kept',
     DEFAULT_QUEUE_SETTINGS.retainFailedMs,
   ),
   retainFailedBytes: budget(
@@ -228,7 +246,7 @@ const QUEUE_LIMITS = {
 
 // ------------------------------------------------------------------------------------------------ commands
 
-const WORK = { concurrency, cpuConcurrency, drain, killGrace };
+const WORK = { concurrency, cpuConcurrency, drain, killGrace, childHeap };
 
 export const NoSettings = z.object({});
 export const DevSettings = z.object({

@@ -43,6 +43,8 @@ export interface WorkerOptions {
   readonly cpuConcurrency: number;
   readonly drainMs: number;
   readonly killGraceMs: number;
+  /** Most heap of a child process; absent: Node decides. */
+  readonly childHeapBytes?: number | undefined;
   readonly settings?: QueueSettings;
   readonly leaseMs?: number;
   readonly renewEveryMs?: number;
@@ -120,6 +122,7 @@ function openPool({
   log,
   cpuConcurrency,
   killGraceMs,
+  childHeapBytes,
   poolObserver,
 }: WorkerOptions): CpuPool | undefined {
   if (cpuConcurrency === 0 || !tasks.manifest.tasks.some(({ executor }) => executor === 'cpu'))
@@ -132,6 +135,7 @@ function openPool({
     log,
     size: cpuConcurrency,
     killGraceMs,
+    ...(childHeapBytes !== undefined && { maxOldSpaceMb: Math.floor(childHeapBytes / 1_024 ** 2) }),
     ...(poolObserver !== undefined && { observer: poolObserver }),
   });
 }

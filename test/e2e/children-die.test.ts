@@ -10,8 +10,8 @@ test('children that exit silently, exhaust their heap, ignore SIGTERM or flood s
     '2',
     '--kill-grace',
     '1s',
-    '--child-heap-mb',
-    '64',
+    '--child-heap',
+    '64MiB',
   );
   const bad = [
     ...(await fleet.enqueue('exit-silently', 1, {})),

@@ -72,6 +72,7 @@ async function runConsumer({
       cpuConcurrency: settings.cpuConcurrency,
       drainMs: settings.drain,
       killGraceMs: settings.killGrace,
+      childHeapBytes: settings.childHeap,
       leaseMs: settings.lease,
       renewEveryMs: settings.heartbeat,
       settings: queueSettings(settings),

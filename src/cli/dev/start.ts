@@ -156,6 +156,7 @@ function openParts({
     cpuConcurrency: settings.cpuConcurrency,
     drainMs: settings.drain,
     killGraceMs: settings.killGrace,
+    childHeapBytes: settings.childHeap,
   });
 }
 
