@@ -1,4 +1,4 @@
-/** `tidemill queues`: what waits and runs in each queue, and switching one off and on. */
+/** `tidemill queues`: what waits and runs in each queue; switching one off and on, and emptying it. */
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { QueueStats } from '../../broker/broker.ts';
@@ -11,6 +11,7 @@ import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { QueuesSettings } from '../settings.ts';
 import { type Column, table } from '../table.ts';
+import { addPurge } from './queues-purge.ts';
 
 const COLUMNS: readonly Column<QueueStats>[] = [
   { heading: 'QUEUE', cell: ({ queue }) => queue },
@@ -31,12 +32,13 @@ const COLUMNS: readonly Column<QueueStats>[] = [
 export function addQueues(program: Command, surroundings: Surroundings): void {
   const queues = program
     .command('queues')
-    .summary('look at queues, pause and resume them')
-    .description('Look at queues, pause and resume them.');
+    .summary('look at queues; pause, resume and empty them')
+    .description('Look at queues; pause, resume and empty them.');
 
   addList(queues, surroundings);
   addSwitch(queues, surroundings, 'pause', true);
   addSwitch(queues, surroundings, 'resume', false);
+  addPurge(queues, surroundings);
 }
 
 function addList(queues: Command, surroundings: Surroundings): void {

@@ -140,6 +140,20 @@ describe('queues and tasks', () => {
     assert.equal((await run('queues', 'pause', 'nobody')).code, 1);
     assert.match((await run('tasks', 'pause', 'gret')).stderr, /knows no task gret \(did you mean greet\?\)/);
   });
+
+  test('a queue is emptied only when asked twice, and what waited ends as cancelled', async () => {
+    await run('queues', 'pause', 'slow');
+    const { id } = (await run('run', 'greet', '-p', 'name=x', '--queue', 'slow', '--json')).json() as {
+      id: string;
+    };
+    assert.match((await run('queues', 'purge', 'slow')).stdout, /1 runs wait; nothing was changed/);
+    assert.match(
+      (await run('queues', 'purge', 'slow', '--yes', '--reason', 'a mistake')).stdout,
+      /1 runs cancelled/,
+    );
+    assert.match((await run('runs', 'get', id)).stdout, /cancelled[^]*a mistake/);
+    await run('queues', 'resume', 'slow');
+  });
 });
 
 describe('schedules', () => {
