@@ -78,6 +78,8 @@ export class Consumer {
   #state: 'new' | 'running' | 'draining' | 'ended' = 'new';
   readonly #tickMs: number;
   #lastTickMs = 0;
+  /** Every renewal since then was answered. */
+  #renewedSinceMs: number | undefined;
   #timer: Timer | undefined;
 
   constructor(options: ConsumerOptions) {
@@ -95,7 +97,11 @@ export class Consumer {
       times: { leaseMs, renewEveryMs: options.renewEveryMs ?? leaseMs / 4, stallMs: this.#stallMs },
       onCancellations: (queue, cancellations) => this.#workers.get(queue)?.cancel(cancellations),
       onLeaseGone: (queue, incarnation) => this.#workers.get(queue)?.leaseGone(incarnation),
-      onRenewal: (result) => observer.leaseRenewal(result),
+      onRenewal: (result) => {
+        if (result === 'error') this.#renewedSinceMs = undefined;
+        else this.#renewedSinceMs ??= options.clock.monotonic();
+        observer.leaseRenewal(result);
+      },
     });
     this.#workers = new Map([...new Set(options.queues)].map((queue) => [queue, this.#makeWorker(queue)]));
   }
@@ -107,15 +113,21 @@ export class Consumer {
     );
   }
 
-  /** False when this process should be killed: its loop stood still, or its settlements have had no answer for two leases. */
+  /**
+   * False when this process should be killed: its loop stood still, or its settlements have had no answer for two leases
+   * although renewals, on a connection of their own, had one. While the broker itself is away a restart would help nobody,
+   * and would throw away what the running bodies have done.
+   */
   get live(): boolean {
     if (this.#state === 'new' || this.#state === 'ended') return true;
     const nowMs = this.#options.clock.monotonic();
-    const sinceMs = this.#unansweredSinceMs();
-    return (
-      nowMs - this.#lastTickMs < this.#stallMs &&
-      (sinceMs === undefined || nowMs - sinceMs < 2 * this.#leaseMs)
-    );
+    return nowMs - this.#lastTickMs < this.#stallMs && !this.#isHalfOpen(nowMs);
+  }
+
+  #isHalfOpen(nowMs: number): boolean {
+    const unansweredMs = this.#unansweredSinceMs();
+    if (unansweredMs === undefined || this.#renewedSinceMs === undefined) return false;
+    return nowMs - Math.max(unansweredMs, this.#renewedSinceMs) >= 2 * this.#leaseMs;
   }
 
   /** Runs whose body is being executed. */

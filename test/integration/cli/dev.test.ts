@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { tidemill } from '../../support/fake-io.ts';
 import { TidemillProcess } from '../../support/tidemill-process.ts';
+import { until } from '../../support/until.ts';
 
 const FIXTURES = join(import.meta.dirname, '../../fixtures/cli');
 const SOURCES = join(import.meta.dirname, '../../../src/index.ts');
@@ -89,6 +90,50 @@ describe('dev', () => {
     dev.signal('SIGINT');
     assert.deepEqual(await dev.exited, { code: 0, signal: null });
     assert.match(dev.lines.at(-1) ?? '', /"event":"summary"/);
+  });
+
+  test('an exception that no task can be blamed for ends it with 1', async () => {
+    using files = project();
+    const source = readFileSync(files.tasks, 'utf8');
+    writeFileSync(
+      files.tasks,
+      `${source}\nsetTimeout(() => { throw new Error('of the module'); }, 2_000);\n`,
+    );
+    await using dev = new TidemillProcess(['dev', '--tasks', files.tasks, '--no-watch']);
+    await dev.line(/! tidemill +an exception was thrown and nobody caught it .*of the module/);
+    assert.deepEqual(await dev.exited, { code: 1, signal: null });
+  });
+
+  test('runs that ignore their signal take no slot for ever, and do not hold up the end', async () => {
+    using files = project();
+    const source = readFileSync(files.tasks, 'utf8');
+    writeFileSync(
+      files.tasks,
+      `${source}
+export const deaf = defineTask({
+  name: 'deaf', timeout: '100ms', run: () => new Promise(() => setInterval(() => undefined, 1_000)),
+});
+export const start = defineTask({
+  name: 'start', schedule: every('1s'),
+  async run({ enqueue }) { for (let nth = 0; nth < 5; nth++) await enqueue(deaf, undefined, { id: \`deaf-\${nth}\` }); },
+});
+`,
+    );
+    await using dev = new TidemillProcess([
+      'dev',
+      '--tasks',
+      files.tasks,
+      '--no-watch',
+      '--concurrency',
+      '5',
+    ]);
+    await dev.line(/! tidemill +too many runs ignore their signal/);
+    const before = dev.lines.length;
+    await until('another run succeeded', () =>
+      dev.lines.slice(before).some((line) => /✔ tick +succeeded/.test(line)),
+    );
+    dev.signal('SIGINT');
+    assert.deepEqual(await dev.exited, { code: 0, signal: null });
   });
 
   test('a tasks module that does not load ends it with 78 and the reason', async () => {

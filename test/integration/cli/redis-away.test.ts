@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { tidemill } from '../../support/fake-io.ts';
 import { RedisServer } from '../../support/redis-server.ts';
 import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
@@ -10,8 +11,10 @@ const TASKS = join(import.meta.dirname, '../../fixtures/cli/tasks.ts');
 
 test('while Redis is frozen a consumer is not ready, stays alive, and its scrape still answers in time', async () => {
   await using redis = await RedisServer.start();
+  const flags = ['--lease', '2s', '--heartbeat', '500ms'];
   await using consumer = new TidemillProcess([
     'consumer',
+    ...flags,
     '--tasks',
     TASKS,
     '--redis',
@@ -24,9 +27,18 @@ test('while Redis is frozen a consumer is not ready, stays alive, and its scrape
   const status = async (path: string): Promise<number> => (await fetch(http + path)).status;
   await until('it is ready', async () => (await status('/readyz')) === 200);
 
+  // A run ends while Redis is away, so that a settlement waits for its answer.
+  await tidemill(['run', 'wait', '-p', 'ms=1500', '--redis', redis.url]);
+  await until('it runs', async () =>
+    /^tidemill_runs_active\{.*\} 1$/m.test(await (await fetch(`${http}/metrics`)).text()),
+  );
   redis.freeze();
+  const frozenAtMs = performance.now();
   await until('it is not ready', async () => (await status('/readyz')) === 503);
-  assert.equal(await status('/healthz'), 200, 'a restart would not bring Redis back');
+  await until('more than two leases have passed', async () => {
+    assert.equal(await status('/healthz'), 200, 'a restart would not bring Redis back');
+    return performance.now() - frozenAtMs > 8_000;
+  });
   const scrapedAtMs = performance.now();
   const text = await (await fetch(`${http}/metrics`)).text();
   assert.ok(performance.now() - scrapedAtMs < 8_000);

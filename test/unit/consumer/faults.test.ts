@@ -159,7 +159,7 @@ test('the runs of a consumer that goes silent are back with another within 15 s'
   await world.until(async () => (await world.stateOf(id)) === 'succeeded', 15_000);
 });
 
-test('settlements without an answer for two leases make the process unfit to live', async () => {
+test('settlements without an answer for two leases, while renewals have one, make the process unfit to live', async () => {
   await using world = new ConsumerWorld([counted]);
   const { consumer } = await world.start();
   world.broker.plan = (call, _queue, request) =>
@@ -169,6 +169,17 @@ test('settlements without an answer for two leases make the process unfit to liv
   assert.equal(consumer.live, true);
   await world.clock.advanceBy(10_000);
   assert.equal(consumer.live, false);
+});
+
+test('a broker that is away leaves the process fit to live: a restart would throw away what the bodies did', async () => {
+  await using world = new ConsumerWorld([counted]);
+  const { consumer } = await world.start();
+  await world.enqueue('counted');
+  world.broker.plan = (call) => (call === 'cycle' ? 'hang' : 'before');
+  for (let minute = 0; minute < 5; minute += 1) {
+    await world.clock.advanceBy(60_000);
+    assert.equal(consumer.live, true);
+  }
 });
 
 test('a broker that is away for a minute delays the runs and loses none', async () => {

@@ -71,13 +71,21 @@ test('a block by code of no task is reported without a name', async () => {
   assert.equal(blocks[0]?.task, undefined);
 });
 
-test('a loop that keeps turning is never reported, and disposing twice is harmless', async () => {
-  const { lag, blocks } = watch();
-  for (let turns = 0; turns < 10; turns += 1) {
-    burn(20);
-    await systemClock.sleep(1);
+test('a loop that keeps turning is not reported, and disposing twice is harmless', async () => {
+  // A busy machine may hold the whole process up: only a round in which it did not can tell.
+  for (let round = 1; ; round += 1) {
+    const { lag, blocks } = watch();
+    let longestTurnMs = 0;
+    for (let turns = 0; turns < 10; turns += 1) {
+      const startMs = systemClock.monotonic();
+      burn(20);
+      await systemClock.sleep(1);
+      longestTurnMs = Math.max(longestTurnMs, systemClock.monotonic() - startMs);
+    }
+    lag[Symbol.dispose]();
+    lag[Symbol.dispose]();
+    if (longestTurnMs >= BLOCKED_MS && round < 20) continue;
+    assert.deepEqual(blocks, []);
+    return;
   }
-  lag[Symbol.dispose]();
-  lag[Symbol.dispose]();
-  assert.ok(blocks.every(({ task }) => task === undefined));
 });
