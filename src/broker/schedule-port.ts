@@ -48,6 +48,7 @@ export interface RunTemplate {
   readonly params: string;
   /** `schedule.slotMs` is set by the broker's caller for each entry. */
   readonly options: RunOptions;
+  /** Of a run by hand, which has no slot to count from: it expires when it has not started this long after it was asked for. */
   readonly expiresInMs?: number;
 }
 
@@ -56,6 +57,11 @@ export type FireEntry =
       readonly kind: 'slot';
       readonly slotMs: number;
       readonly delayMs: number;
+      /**
+       * When the run expires unless it has started: an instant, so that an enqueue that comes late gives it no more time. The
+       * broker takes the run's due time where that is later.
+       */
+      readonly expiresAtMs?: number;
       /** `CatchUp` for a late slot. */
       readonly reason?: DecisionReason;
     }

@@ -17,6 +17,7 @@ export function watchEngine(
       fired: (event) => counted.decided({ ...event, outcome: 'fired' }),
       skipped: (event) => counted.decided({ ...event, outcome: 'skipped' }),
       missed: (event) => counted.decided({ ...event, outcome: 'missed' }),
+      duplicate: (event) => counted.decided({ ...event, outcome: 'duplicate' }),
       stale: (event) => counted.decided({ ...event, outcome: 'refused' }),
     },
   };

@@ -2,7 +2,12 @@
 import { resolve } from 'node:path';
 import { ManifestFiles } from '../controller/manifest-files.ts';
 import { exportSchedules } from '../resource/export.ts';
-import { type ParsedManifests, type ParsedObject, parseManifests } from '../resource/manifest.ts';
+import {
+  type ManifestOptions,
+  type ParsedManifests,
+  type ParsedObject,
+  parseManifests,
+} from '../resource/manifest.ts';
 import { parseScheduledTask } from '../resource/scheduled-task.ts';
 import { type Problem, ProblemsError } from '../runtime/errors.ts';
 import type { TaskRegistry } from '../task/registry.ts';
@@ -28,17 +33,25 @@ export function codeObjects(registry: TaskRegistry, namespace: string): readonly
 }
 
 /** Reads files and folders once. Never throws: what cannot be read is a problem. */
-export async function checkManifests(paths: readonly string[], { cwd, clock }: Io): Promise<ParsedManifests> {
+export async function checkManifests(
+  paths: readonly string[],
+  { cwd, clock }: Io,
+  options?: ManifestOptions,
+): Promise<ParsedManifests> {
   const files = new ManifestFiles(
     paths.map((path) => resolve(cwd, path)),
-    parseManifests,
+    (text, file) => parseManifests(text, file, options),
   );
   return files.scan(clock.monotonic());
 }
 
 /** @throws ProblemsError MANIFEST_INVALID that lists every problem of every file */
-export async function readManifests(paths: readonly string[], io: Io): Promise<readonly ParsedObject[]> {
-  const { objects, problems } = await checkManifests(paths, io);
+export async function readManifests(
+  paths: readonly string[],
+  io: Io,
+  options?: ManifestOptions,
+): Promise<readonly ParsedObject[]> {
+  const { objects, problems } = await checkManifests(paths, io, options);
   if (problems.length > 0)
     throw new ProblemsError('MANIFEST_INVALID', 'these manifests are wrong:', problems);
   return objects;

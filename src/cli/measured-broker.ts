@@ -45,6 +45,10 @@ export class MeasuredBroker implements Broker {
     return this.#broker.connected;
   }
 
+  get connectionEpoch(): string | undefined {
+    return this.#broker.connectionEpoch;
+  }
+
   queue(name: string): Queue {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;

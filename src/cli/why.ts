@@ -1,4 +1,6 @@
 /** Answers "why did it (not) run then?" from what was recorded: decisions, the specs that were in force, and the state. Pure. */
+import { ERA_CAP } from '../broker/broker.ts';
+import { editsOf } from '../controller/file-generation.ts';
 import type { DecisionReason } from '../schedule/reasons.ts';
 import type { Schedule } from '../schedule/schedule.ts';
 import type { DecisionRecord, Era, ScheduleState } from '../task/schedule-state.ts';
@@ -54,11 +56,6 @@ export interface WhyAnswer {
   /** The spec that was in force. */
   readonly era?: Era;
 }
-
-/** How many eras the queue keeps of a schedule. */
-const ERAS_KEPT = 32;
-/** Generations of objects from files carry a hash in their lower part; the upper part counts edits. */
-const FILE_GENERATION_STEP = 2 ** 30;
 
 /** A time given to the second is the slot of that second: nobody types milliseconds. */
 const TYPING_TOLERANCE_MS = 999;
@@ -156,10 +153,7 @@ const REASONS: Readonly<Record<DecisionReason, string>> = {
   Overlap: 'an earlier run of the schedule was still in flight, and concurrencyPolicy is Forbid',
   Replaced: 'it took the place of an earlier run that was still in flight',
   Backlog: 'the queue, or this schedule in it, held as many waiting runs as its limit allows',
-  OutsideWindow: 'it lies before startTime or after endTime',
   InvalidParams: 'the params of the object do not fit the schema of its task',
-  InvalidSchedule: 'the schedule of the object could not be evaluated',
-  UnknownTimeZone: 'the time zone of the object is not known',
   QueueNotAllowed: 'the queue takes no schedules from this namespace, or not of this task',
   Triggered: 'it was started by hand',
   Edited: 'the object was edited or suspended before the slot was decided',
@@ -169,7 +163,7 @@ function outsideEras({ eras, atMs, nowMs }: WhyInput, state: ScheduleState): Why
   const first = eras[0];
   if (first !== undefined && atMs < first.fromMs) {
     // With all places taken, older ones may have been dropped.
-    return eras.length < ERAS_KEPT
+    return eras.length < ERA_CAP
       ? {
           verdict: 'before-not-before',
           summary: `The schedule came into force at ${showInstant(first.fromMs)}; slots before that never fire.`,
@@ -261,7 +255,8 @@ function eraSentence({ timingOf }: WhyInput, era: Era): string {
 }
 
 function showGeneration(generation: number): string {
-  const edits = Math.floor(generation / FILE_GENERATION_STEP);
+  // An API server counts far below what one edit of a file adds.
+  const edits = editsOf(generation);
   return edits === 0 ? `generation ${generation}` : `edition ${edits}`;
 }
 

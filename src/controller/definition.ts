@@ -8,6 +8,7 @@ import {
   runOverridesOf,
   type Timing,
   timingOf,
+  unreadableEraSpec,
 } from '../resource/to-schedule.ts';
 import type { Priority, RunSchedule } from '../task/run.ts';
 import type { ConcurrencyPolicy } from '../task/schedule-state.ts';
@@ -55,7 +56,7 @@ function defineReadable(spec: ScheduledTaskSpec, schedule: RunSchedule): Definit
       priority: priority ?? DEFAULT_PRIORITY,
       params: JSON.stringify(spec.params ?? {}),
       options: { source: 'schedule', ...overrides, schedule },
-      // A run that nobody claimed by its deadline must not start after it either.
+      // For a run by hand; slots carry the instant of theirs.
       ...(deadlineMs !== undefined && { expiresInMs: deadlineMs }),
     },
     ownPriority: priority !== undefined,
@@ -72,6 +73,6 @@ function defineUnreadable({ queue, unreadable }: UnreadableSpec, schedule: RunSc
     concurrencyPolicy: 'Forbid',
     run: { task: '', priority: DEFAULT_PRIORITY, params: '{}', options: { source: 'schedule', schedule } },
     ownPriority: true,
-    eraSpec: '{}',
+    eraSpec: unreadableEraSpec(unreadable),
   };
 }

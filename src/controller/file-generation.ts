@@ -60,7 +60,12 @@ export function generationOf(text: string, known: KnownGeneration | undefined, d
   const hash = hashOf(text);
   if (known === undefined) return HASHES + hash;
   if (!known.withdrawn && !differs && known.generation % HASHES === hash) return known.generation;
-  return (Math.floor(known.generation / HASHES) + 1) * HASHES + hash;
+  return (editsOf(known.generation) + 1) * HASHES + hash;
+}
+
+/** How many edits a generation counts; 0 for one that an API server has counted. */
+export function editsOf(generation: number): number {
+  return Math.floor(generation / HASHES);
 }
 
 function hashOf(text: string): number {

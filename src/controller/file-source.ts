@@ -34,7 +34,8 @@ export interface FileSourceOptions {
   readonly log: TaskLog;
   /**
    * Asked before a generation is raised above one that another process made: whether this process may. A former leader
-   * with older files must not overrule the one that followed it. Default: yes.
+   * with older files must not overrule the one that followed it. Until it may, what differs is held back: neither published
+   * nor taken for gone. Default: yes.
    */
   readonly authority?: () => Promise<boolean>;
   /**
@@ -58,6 +59,8 @@ export class FileSource implements ObjectSource {
   readonly #alarm: Alarm;
   readonly #listeners = new Set<(key: ObjectKey) => void>();
   readonly #published = new Map<ObjectKey, Published>();
+  /** Their content differs from what is in force, and another process leads. Tried again at each look. */
+  #heldBack: ReadonlySet<ObjectKey> = new Set();
   #lastFullListAt: number | undefined;
   #told = '[[],[]]';
   #scanning: Promise<Scan> | undefined;
@@ -83,6 +86,11 @@ export class FileSource implements ObjectSource {
   subscribe(listener: (key: ObjectKey) => void): Disposable {
     this.#listeners.add(listener);
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  /** Looks at the files at once, such as when this process has begun to lead. */
+  lookAgain(): void {
+    this.#alarm.ring();
   }
 
   /** Reads the files once and publishes what they hold. @returns their problems */
@@ -118,23 +126,39 @@ export class FileSource implements ObjectSource {
     }
   }
 
+  /** @throws TidemillError NOT_LEADER when it differs from what is in force and another scheduler leads */
   async readLive(key: ObjectKey): Promise<ScheduledObject | undefined> {
     await this.#scanAndPublish(key);
+    if (this.#heldBack.has(key)) {
+      throw new TidemillError(
+        'NOT_LEADER',
+        `${key} differs from what is in force, and another scheduler leads: nothing was changed`,
+      );
+    }
     return this.get(key);
   }
 
   #watch(): readonly FSWatcher[] {
     return this.#options.roots.flatMap((root) => {
+      // Looking every 2 s does it, too; whoever wonders why an edit takes that long finds it here.
+      const tell = (error: unknown): void => {
+        this.#options.log.debug('manifests are not watched, only looked at now and then', {
+          root,
+          err: error,
+        });
+      };
       try {
         const watcher = watch(root, { recursive: true }, () => {
           this.#alarm.ring();
         });
-        watcher.on('error', () => {
+        watcher.on('error', (error) => {
+          tell(error);
           watcher.close();
         });
         return [watcher];
-      } catch {
-        return []; // Looking every 2 s does it, too.
+      } catch (error) {
+        tell(error);
+        return [];
       }
     });
   }
@@ -154,7 +178,8 @@ export class FileSource implements ObjectSource {
     const { objects, problems } = withoutDuplicates([...(this.#options.code ?? []), ...scan.objects]);
     this.#tell([...scan.problems, ...problems], scan.warnings);
     await this.#publish(objects, refused);
-    if (scan.complete && problems.length === 0) this.#lastFullListAt = askedAtMs;
+    const isFull = scan.complete && problems.length === 0 && this.#heldBack.size === 0;
+    if (isFull) this.#lastFullListAt = askedAtMs;
     return { ...scan, problems: [...scan.problems, ...problems] };
   }
 
@@ -174,10 +199,18 @@ export class FileSource implements ObjectSource {
     });
     const known = await this.#knownGenerations(fresh.map(({ object }) => object));
     const next: Published[] = [];
+    const heldBack = new Set<ObjectKey>();
+    let mayRaise: boolean | undefined;
     for (const [index, { object, text }] of fresh.entries()) {
-      next.push({ object: await this.#numbered(object, text, known[index]), text });
+      const inBroker = known[index];
+      const numbered = this.#numbered(object, text, inBroker);
+      const isRaised = inBroker !== undefined && numbered.generation > inBroker.generation;
+      if (isRaised) mayRaise ??= (await this.#options.authority?.()) ?? true;
+      if (isRaised && mayRaise === false) heldBack.add(numbered.key);
+      else next.push({ object: numbered, text });
     }
     // Nothing was changed so far: a broker that cannot be asked leaves all as it was, to be tried again.
+    this.#holdBack(heldBack);
     const wanted = new Set(objects.map(keyOf));
     const changed = new Set([...this.#published.keys()].filter((key) => !wanted.has(key)));
     for (const key of changed) this.#published.delete(key);
@@ -189,12 +222,19 @@ export class FileSource implements ObjectSource {
     for (const key of changed) for (const listener of this.#listeners) listener(key);
   }
 
-  /** @throws TidemillError NOT_LEADER when the generation would have to be raised and another scheduler leads */
-  async #numbered(
-    object: ManifestObject,
-    text: string,
-    inBroker: KnownGeneration | undefined,
-  ): Promise<ScheduledObject> {
+  /** Told once, not at every look. */
+  #holdBack(keys: ReadonlySet<ObjectKey>): void {
+    const isNews = keys.symmetricDifference(this.#heldBack).size > 0;
+    this.#heldBack = keys;
+    if (isNews && keys.size > 0) {
+      this.#options.log.warn(
+        'schedules here differ from what is in force, and another scheduler leads: they take force when this one does',
+        { schedules: keys.size, first: [...keys].slice(0, 10) },
+      );
+    }
+  }
+
+  #numbered(object: ManifestObject, text: string, inBroker: KnownGeneration | undefined): ScheduledObject {
     const { namespace, name, spec, annotations } = object;
     const key = keyOf(object);
     const before = this.#published.get(key);
@@ -203,13 +243,6 @@ export class FileSource implements ObjectSource {
     const known = own !== undefined && own.generation > (inBroker?.generation ?? 0) ? own : inBroker;
     const differs = before !== undefined && before.text !== text && known?.generation === own?.generation;
     const generation = generationOf(text, known, differs);
-    const isRaised = inBroker !== undefined && generation > inBroker.generation;
-    if (isRaised && !((await this.#options.authority?.()) ?? true)) {
-      throw new TidemillError(
-        'NOT_LEADER',
-        `${key} differs from what is in force, and another scheduler leads: nothing was changed`,
-      );
-    }
     const uid = fileUid(this.#options.install, namespace, name);
     return { key, uid, generation, namespace, name, spec, ...(annotations !== undefined && { annotations }) };
   }

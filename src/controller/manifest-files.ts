@@ -5,9 +5,10 @@
  *   gone, when that has lasted a second. A half-written file is not a deletion.
  * - A file that turns invalid keeps its last good objects, and its problems are reported.
  */
+import { isUtf8 } from 'node:buffer';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { messageOf, type Problem } from '../runtime/errors.ts';
+import { messageOf, type Problem, TidemillError } from '../runtime/errors.ts';
 import type { ManifestObject } from './manifest-object.ts';
 
 const EXTENSIONS = new Set(['.yaml', '.yml', '.json']);
@@ -105,7 +106,7 @@ export class ManifestFiles {
       const file = this.#files.get(path) ?? emptyFile();
       file.missingSinceMs = undefined;
       if (signature !== file.signature || file.candidate !== undefined) {
-        this.#consider(path, file, await readFile(path, 'utf8'), nowMs);
+        this.#consider(path, file, await readText(path), nowMs);
         file.signature = signature;
       }
       this.#files.set(path, file);
@@ -169,6 +170,13 @@ async function filesUnder(root: string): Promise<readonly string[]> {
     else if (EXTENSIONS.has(extname(entry.name).toLowerCase())) paths.push(path);
   }
   return paths;
+}
+
+/** Another encoding would come out as replacement characters, in params that nobody looks at. */
+async function readText(path: string): Promise<string> {
+  const bytes = await readFile(path);
+  if (!isUtf8(bytes)) throw new TidemillError('MANIFEST_INVALID', 'it is not UTF-8 text');
+  return bytes.toString('utf8');
 }
 
 async function signatureOf(path: string): Promise<string> {

@@ -85,21 +85,29 @@ export interface Owed {
 
 export function owedBy({ object, definition, verdict, settledMs }: Entry, nowMs: number): Owed {
   if (definition.timing.kind !== 'timing' || definition.suspended) return { entries: [], nextMs: undefined };
+  const { startingDeadlineMs } = definition.timing.policy;
   const { owed, nextMs } = plan({ ...definition.timing, uid: object.uid, sinceMs: settledMs, nowMs });
   // An object that cannot fire still owes an answer for each slot, or nobody could tell why it did not run.
   return {
-    entries: verdict.kind === 'misses' ? missedAs(owed, verdict.reason) : owed.map(fireEntry),
+    entries:
+      verdict.kind === 'misses'
+        ? missedAs(owed, verdict.reason)
+        : owed.map((item) => fireEntry(item, startingDeadlineMs)),
     nextMs,
   };
 }
 
-function fireEntry(owed: OwedSlot | MissedRange): FireEntry {
+function fireEntry(owed: OwedSlot | MissedRange, startingDeadlineMs: number | undefined): FireEntry {
   if (owed.kind === 'missed') return owed;
+  const { slotMs, delayMs, late } = owed;
   return {
     kind: 'slot',
-    slotMs: owed.slotMs,
-    delayMs: owed.delayMs,
-    ...(owed.late && { reason: 'CatchUp' as const }),
+    slotMs,
+    delayMs,
+    // A run that nobody claimed by its deadline must not start after it either, however late it came into the queue. What
+    // the schedule itself asks it to wait (jitter, the spread of a catch-up) is not lateness.
+    ...(startingDeadlineMs !== undefined && { expiresAtMs: slotMs + delayMs + startingDeadlineMs }),
+    ...(late && { reason: 'CatchUp' as const }),
   };
 }
 

@@ -1,10 +1,14 @@
 /** From what zod found to sentences for people: field, value and rule. */
 import { z } from 'zod';
 import { quote } from '../schedule/schedule-error.ts';
+import { RESERVED_KEYS } from '../task/json.ts';
 import { nearNames } from '../task/near-names.ts';
 import { PARAMS_MAX_DEPTH } from './params.ts';
 
 export type FieldPath = readonly (string | number)[];
+
+/** Unknown fields looked at, beyond as many as there are known ones: each is compared with all names. */
+const MOST_UNKNOWN = 20;
 
 export interface FieldProblem {
   readonly path: FieldPath;
@@ -25,34 +29,36 @@ export function fieldProblem(path: FieldPath, value: unknown, rule: string): Fie
   return { path, message: [pathText(path), ...(shown === undefined ? [] : [shown]), rule].join(': ') };
 }
 
-/** Fields that a schema does not have, at any depth of its objects. */
+/** Fields that a schema does not have, at any depth of its objects; the first ones of each object. */
 export function unknownFields(schema: z.core.$ZodType, value: unknown, path: FieldPath = []): FieldProblem[] {
   const shape = shapeOf(schema);
-  if (shape === undefined || typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => {
-    if (key === '__proto__') return []; // told by forbiddenKeys
-    const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
-    if (field !== undefined) return unknownFields(field, inner, [...path, key]);
-    const near = nearNames(key, Object.keys(shape));
-    const advice =
-      near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${Object.keys(shape).join(', ')}`;
-    return [
-      { path: [...path, key], message: `${pathText([...path, quoteKey(key)])}: is not a field: ${advice}` },
-    ];
-  });
+  if (shape === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  return Object.entries(value)
+    .slice(0, Object.keys(shape).length + MOST_UNKNOWN)
+    .flatMap(([key, inner]) => {
+      if (RESERVED_KEYS.includes(key)) return []; // told by forbiddenKeys
+      const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
+      if (field !== undefined) return unknownFields(field, inner, [...path, key]);
+      const near = nearNames(key, Object.keys(shape));
+      const advice =
+        near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${Object.keys(shape).join(', ')}`;
+      return [
+        { path: [...path, key], message: `${pathText([...path, quoteKey(key)])}: is not a field: ${advice}` },
+      ];
+    });
 }
 
 /**
- * Keys named `__proto__`, at any depth that params may have: harmless as JSON, but an assignment by key downstream would
- * change the prototype of its target.
+ * Keys named `__proto__`, `constructor` or `prototype`, at any depth that params may have: harmless as JSON, but an
+ * assignment by key downstream could change a prototype. No consumer takes params with one, so no file may have it.
  */
 export function forbiddenKeys(value: unknown, path: FieldPath = []): FieldProblem[] {
   if (typeof value !== 'object' || value === null || path.length > PARAMS_MAX_DEPTH + 2) return [];
   if (Array.isArray(value))
     return value.flatMap((item: unknown, index) => forbiddenKeys(item, [...path, index]));
   return Object.entries(value).flatMap(([key, inner]) =>
-    key === '__proto__'
-      ? [{ path: [...path, key], message: `${pathText(path)}: must not have the key __proto__` }]
+    RESERVED_KEYS.includes(key)
+      ? [{ path: [...path, key], message: `${pathText(path)}: must not have the key ${key}` }]
       : forbiddenKeys(inner, [...path, key]),
   );
 }

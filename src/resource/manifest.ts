@@ -14,6 +14,9 @@ import {
 import { timingOf } from './to-schedule.ts';
 import { readYaml, type YamlDocument } from './yaml-documents.ts';
 
+/** Told of one file. Whoever mends a hundred objects runs it again. */
+const MOST_PROBLEMS = 100;
+
 export interface ParsedObject {
   readonly namespace: string;
   readonly name: string;
@@ -31,12 +34,20 @@ export interface ParsedManifests {
   readonly warnings: readonly Problem[];
 }
 
+export interface ManifestOptions {
+  /** Of objects that name none, as `kubectl --namespace` has it. Default `default`. */
+  readonly defaultNamespace?: string;
+}
+
 /**
- * Reads one file of any number of documents. Pure. A `List` counts as the objects in it, objects without a namespace
- * are in `default`, and `status` is ignored.
+ * Reads one file of any number of documents. Pure. A `List` counts as the objects in it, and `status` is ignored.
  * @param file - its name, for messages
  */
-export function parseManifests(text: string, file: string): ParsedManifests {
+export function parseManifests(
+  text: string,
+  file: string,
+  { defaultNamespace = DEFAULT_NAMESPACE }: ManifestOptions = {},
+): ParsedManifests {
   const yaml = readYaml(text, file);
   const problems: Problem[] = [...yaml.problems];
   const warnings: Problem[] = [...yaml.warnings];
@@ -49,7 +60,7 @@ export function parseManifests(text: string, file: string): ParsedManifests {
       problems.push(...verdict.problems.map(({ path, message }) => ({ at: at(path), message })));
     }
     if (verdict.kind !== 'object') continue;
-    const object = parsedObject(verdict.object, at([]));
+    const object = parsedObject(verdict.object, at([]), defaultNamespace);
     const key = `${object.namespace}/${object.name}`;
     const first = objects.get(key);
     if (first === undefined) objects.set(key, object);
@@ -59,7 +70,17 @@ export function parseManifests(text: string, file: string): ParsedManifests {
         message: `metadata.name: ${key} is defined twice, first at ${first.at}`,
       });
   }
-  return { objects: [...objects.values()], problems, warnings };
+  return {
+    objects: [...objects.values()],
+    problems: firstOf(problems, file),
+    warnings: firstOf(warnings, file),
+  };
+}
+
+function firstOf(problems: readonly Problem[], file: string): readonly Problem[] {
+  if (problems.length <= MOST_PROBLEMS) return problems;
+  const left = problems.length - MOST_PROBLEMS;
+  return [...problems.slice(0, MOST_PROBLEMS), { at: file, message: `${left} more, not shown` }];
 }
 
 type Verdict =
@@ -129,7 +150,7 @@ function namesOf(value: object): {
   return { apiVersion: text('apiVersion'), kind: text('kind') };
 }
 
-function parsedObject({ metadata, spec }: ScheduledTask, at: string): ParsedObject {
-  const { name, namespace = DEFAULT_NAMESPACE, annotations } = metadata;
+function parsedObject({ metadata, spec }: ScheduledTask, at: string, defaultNamespace: string): ParsedObject {
+  const { name, namespace = defaultNamespace, annotations } = metadata;
   return { namespace, name, spec, at, ...(annotations !== undefined && { annotations }) };
 }

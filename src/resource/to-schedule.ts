@@ -1,4 +1,5 @@
 /** From what an object says to what the engine works with: the schedule, its policy, and what it overrides for its runs. */
+import { z } from 'zod';
 import { cron } from '../schedule/cron.ts';
 import { every } from '../schedule/every.ts';
 import { DEFAULT_MAX_CATCH_UP, type PlanPolicy } from '../schedule/plan.ts';
@@ -67,9 +68,21 @@ export function eraSpecOf(spec: ScheduledTaskSpec): string {
   return JSON.stringify(Object.fromEntries(ERA_FIELDS.map((field) => [field, spec[field]])));
 }
 
+/** The same for a spec that could not be read: why, cut to fit. */
+export function unreadableEraSpec(problem: string): string {
+  return JSON.stringify({ unreadable: problem.slice(0, UNREADABLE_LENGTH) });
+}
+/** At six bytes for the worst of them, well below 1 KiB. */
+const UNREADABLE_LENGTH = 160;
+const UnreadableEraSchema = z.object({ unreadable: z.string() });
+
 /** What stood in force in an era; `undefined` when the text is none of ours. */
 export function timingOfEra(eraSpec: string): Timing | InvalidTiming | undefined {
-  const fields = EraSpecSchema.safeParse(parsedJson(eraSpec));
+  const stored = parsedJson(eraSpec);
+  const { data: nothing } = UnreadableEraSchema.safeParse(stored);
+  if (nothing !== undefined)
+    return { kind: 'invalid', reason: 'InvalidSchedule', field: 'schedule', message: nothing.unreadable };
+  const fields = EraSpecSchema.safeParse(stored);
   return fields.success ? timingOf(fields.data) : undefined;
 }
 

@@ -19,6 +19,8 @@ import type { FieldPath } from './field-problems.ts';
 export const MANIFEST_MAX_BYTES = 2 * 1024 * 1024;
 /** Of one document: a binary file has an error at every byte. */
 const MOST_PROBLEMS = 20;
+/** Of what the parser says: it quotes tags and anchors whole. */
+const LONGEST_HINT = 200;
 /** Enough for a shared block of params; a bomb of aliases within aliases is refused. */
 const MOST_ALIASES = 100;
 
@@ -67,6 +69,9 @@ function parseText(
         prettyErrors: false,
         uniqueKeys: false,
         version: '1.2',
+        // Whatever %YAML says: `yes` stays a text, `<<` a key, and no tag makes a value that JSON does not have.
+        schema: 'core',
+        resolveKnownTags: false,
       }),
     ];
   } catch (cause) {
@@ -113,25 +118,31 @@ function firstOfEachLine(problems: readonly Problem[]): Problem[] {
 
 /** The most frequent mistake of all deserves more than "unresolved alias". */
 function syntaxHint(message: string): string {
-  const [first = message] = message.split('\n');
+  const first = (message.split('\n', 1)[0] ?? '').slice(0, LONGEST_HINT);
   return /alias/i.test(first)
     ? `${first} (a cron expression that begins with * needs quotes: schedule: "*/5 * * * *")`
     : first;
 }
+
+const WHOLE_NUMBER = /^([-+]?\d+|0x[\da-f]+|0o[0-7]+)$/i;
 
 interface ContentProblem {
   readonly offset: number;
   readonly message: string;
 }
 
-/** What YAML allows and a manifest does not: a key given twice, and a whole number that would arrive rounded. */
+/** What YAML allows and a manifest does not: a key given twice or that is no text, and a whole number that would arrive rounded. */
 function contentProblems(document: Document.Parsed, lineAt: (offset: number) => number): ContentProblem[] {
   const found: ContentProblem[] = [];
   visit(document, {
     Map(_, { items }) {
       const seen = new Map<string, number>();
       for (const { key } of items) {
-        if (!isScalar(key)) continue;
+        if (!isScalar(key)) {
+          const offset = isNode(key) ? (key.range?.[0] ?? 0) : 0;
+          found.push({ offset, message: 'a key must be a text, not a list, a map or an alias' });
+          continue;
+        }
         const name = String(key.value);
         const offset = key.range?.[0] ?? 0;
         const first = seen.get(name);
@@ -147,7 +158,7 @@ function contentProblems(document: Document.Parsed, lineAt: (offset: number) => 
       if (
         typeof value !== 'number' ||
         source === undefined ||
-        !/^[-+]?\d+$/.test(source) ||
+        !WHOLE_NUMBER.test(source) ||
         Number.isSafeInteger(value)
       )
         return;

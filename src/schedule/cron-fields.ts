@@ -1,5 +1,5 @@
 /** The cron grammar: five fields or a nickname, read strictly, so that what is accepted means the same to everyone. */
-import { quote, ScheduleError } from './schedule-error.ts';
+import { quote, requireText, ScheduleError } from './schedule-error.ts';
 
 export const CRON_MAX_LENGTH = 128;
 
@@ -86,6 +86,7 @@ export const CRON_SHAPE_PATTERN =
  *   no selected month has, InvalidSchedule otherwise
  */
 export function parseCron(expression: string): CronFields {
+  requireText('schedule', expression);
   if (expression.length > CRON_MAX_LENGTH) {
     throw invalid(`cron expression ${quote(expression)} must have at most ${CRON_MAX_LENGTH} characters`);
   }

@@ -59,6 +59,6 @@ export function durationMs(duration: string | number): number {
   if (Number.isSafeInteger(duration) && duration >= 0) return duration;
   throw new TidemillError(
     'SCHEDULE_INVALID',
-    `duration ${duration} must be a whole number of milliseconds, 0 or more, or a text such as '30s'`,
+    `duration ${typeof duration === 'number' ? duration : `of type ${typeof duration}`} must be a whole number of milliseconds, 0 or more, or a text such as '30s'`,
   );
 }

@@ -1,4 +1,9 @@
-/** Why a slot was decided as it was. A closed list: the same words in the log, status, events, metrics and the CLI. */
+/**
+ * Why a slot was decided as it was. A closed list: the same words in the log, status, events, metrics and the CLI.
+ *
+ * An object whose schedule or time zone is wrong has no slots that could be decided, and what lies before `startTime` or
+ * after `endTime` is no slot: the object's condition, and the era that was in force, tell of these.
+ */
 
 /** Reasons that `plan()` gives. */
 export const MISSED_REASONS = [
@@ -15,10 +20,7 @@ export const DECISION_REASONS = [
   'Overlap', // Forbid: an earlier run of the schedule was still in flight
   'Replaced', // fired; Replace withdrew an earlier run
   'Backlog', // the queue or the schedule held as many pending runs as it may
-  'OutsideWindow', // before startTime or after endTime
   'InvalidParams', // the object's params do not fit the task's published schema
-  'InvalidSchedule', // the object's cron expression, duration or offset is wrong
-  'UnknownTimeZone',
   'QueueNotAllowed', // the queue does not take schedules from this namespace, or not of this task
   'Triggered', // fired by hand
   'Edited', // the object was edited or suspended before the slot was decided

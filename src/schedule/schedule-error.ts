@@ -1,5 +1,6 @@
 /** The error of a schedule that can never be evaluated, with the reason that the object's condition shows. */
 import { TidemillError } from '../runtime/errors.ts';
+import { escapeRisky } from '../runtime/printable.ts';
 
 /** Also condition reasons: `NeverFires` and `InvalidSchedule` need another expression, `UnknownTimeZone` another zone. */
 export const SCHEDULE_ERROR_REASONS = ['InvalidSchedule', 'UnknownTimeZone', 'NeverFires'] as const;
@@ -25,9 +26,15 @@ export class ScheduleError extends TidemillError {
   }
 }
 
-/** A user's text for an error message: quoted, control characters escaped, cut at 60 characters. */
+/** Plain JavaScript may pass anything. @throws ScheduleError */
+export function requireText(field: ScheduleField, value: unknown): asserts value is string {
+  if (typeof value === 'string') return;
+  const message = `${field} must be a text, not ${value === null ? 'null' : `of type ${typeof value}`}`;
+  throw new ScheduleError('InvalidSchedule', field, message);
+}
+
+/** A user's text for an error message: quoted, control and invisible characters escaped, cut at 60 characters. */
 export function quote(text: string): string {
-  return text.length <= 60
-    ? JSON.stringify(text)
-    : `${JSON.stringify(text.slice(0, 60))}… (${text.length} characters)`;
+  const shown = escapeRisky(JSON.stringify(text.slice(0, 60)));
+  return text.length <= 60 ? shown : `${shown}… (${text.length} characters)`;
 }

@@ -1,7 +1,7 @@
 /** Time zones through `Intl`: which names are valid, and what the clocks of a zone show at an instant. */
 import { messageOf } from '../runtime/errors.ts';
 import type { LocalMs } from './local-calendar.ts';
-import { quote, ScheduleError } from './schedule-error.ts';
+import { quote, requireText, ScheduleError } from './schedule-error.ts';
 
 /** Never the zone of the machine: the same object must mean the same everywhere. */
 export const DEFAULT_TIME_ZONE = 'Etc/UTC';
@@ -48,6 +48,7 @@ export interface ClockChange {
  * @throws ScheduleError (SCHEDULE_INVALID) with reason UnknownTimeZone
  */
 export function canonicalTimeZone(name: string): string {
+  requireText('timeZone', name);
   if (name.length > TIME_ZONE_MAX_LENGTH || !TIME_ZONE_PATTERN.test(name) || name.toLowerCase() === 'local') {
     throw unknownZone(`time zone ${quote(name)} ${TIME_ZONE_RULE}`);
   }

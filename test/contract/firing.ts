@@ -1,6 +1,7 @@
 /** Contract: a slot is decided once, by the newest spec, and never before the schedule was adopted. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { FireEntry } from '../../src/broker/broker.ts';
 import { slotRunId } from '../../src/task/ids.ts';
 import { consumerOf, type CreateHarness } from './harness.ts';
 import {
@@ -258,12 +259,46 @@ export function describeFiring(createHarness: CreateHarness): void {
     test('a jittered slot waits in the queue, and counts as decided', async () => {
       await using harness = await createHarness();
       const schedule = await Schedule.adopted(harness);
-      await schedule.fire([slot(schedule.at(1), 60_000)], 'Allow', {
-        run: { ...templateOf(UID), expiresInMs: 1_000 },
-      });
+      await schedule.fire([slot(schedule.at(1), 60_000)]);
       const record = await schedule.queue.runs.get(slotRunId(UID, schedule.at(1)));
       assert.equal(record?.state, 'delayed');
-      assert.ok(record.dueAtMs !== undefined && record.expiresAtMs === record.dueAtMs + 1_000);
+      assert.equal((await schedule.state()).watermarkMs, schedule.at(1));
+    });
+
+    test('the run of a slot expires at the instant given, however late it is enqueued, and not before it is due', async () => {
+      await using harness = await createHarness();
+      const schedule = await Schedule.adopted(harness);
+      const expiring = (index: number, delayMs: number, expiresAtMs: number): FireEntry => ({
+        ...{ kind: 'slot', slotMs: schedule.at(index), delayMs, expiresAtMs },
+      });
+      const dueFromMs = (await harness.broker.now()) + 60_000;
+      await schedule.fire([
+        expiring(1, 0, schedule.at(1) + 50_000),
+        expiring(2, 60_000, schedule.at(2) + 90_000),
+        expiring(3, 60_000, schedule.at(3) + 1_000),
+        slot(schedule.at(4)),
+      ]);
+      const [prompt, delayed, short, endless] = await Promise.all(
+        [1, 2, 3, 4].map((index) => schedule.queue.runs.get(slotRunId(UID, schedule.at(index)))),
+      );
+      assert.equal(prompt?.expiresAtMs, schedule.at(1) + 50_000);
+      assert.equal(delayed?.expiresAtMs, schedule.at(2) + 90_000);
+      assert.ok(short?.dueAtMs !== undefined && short.dueAtMs >= dueFromMs);
+      assert.equal(short.expiresAtMs, short.dueAtMs);
+      assert.equal(endless?.expiresAtMs, undefined);
+    });
+
+    test('a run by hand has no slot to count from: it expires so long after it was asked for', async () => {
+      await using harness = await createHarness();
+      const schedule = await Schedule.adopted(harness);
+      const run = { ...templateOf(UID), expiresInMs: 1_000 };
+      const [made] = await schedule.fire([trigger('now'), slot(schedule.at(1))], 'Allow', { run });
+      assert.ok(made?.decision === 'fired' && made.runId !== undefined);
+      const record = await schedule.queue.runs.get(made.runId);
+      assert.ok(record !== undefined);
+      assert.equal(record.expiresAtMs, record.enqueuedAtMs + 1_000);
+      const scheduled = await schedule.queue.runs.get(slotRunId(UID, schedule.at(1)));
+      assert.equal(scheduled?.expiresAtMs, undefined);
     });
 
     test('a catch-up keeps its reason', async () => {

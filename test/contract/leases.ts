@@ -101,6 +101,39 @@ export function describeLeases(createHarness: CreateHarness): void {
       assert.equal((await recoverFrom(harness, dead)).returned, 1);
     });
 
+    test('passes that come late, from a blocked event loop whose heartbeat goes on, end the dead all the same', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const [blocked, dead] = [await consumerOf(queue), await consumerOf(queue)];
+      await queue.runs.enqueue([request('a')]);
+      await dead.claimOne();
+      const ended: string[] = [];
+      for (let pass = 0; pass < 3; pass += 1) {
+        ended.push(...(await queue.work.recover()).ended);
+        for (let beat = 0; beat < 8; beat += 1) {
+          await harness.passTime(LEASE_MS / 8);
+          await blocked.queue.work.renew(blocked.incarnation);
+        }
+      }
+      assert.deepEqual(ended, [dead.incarnation]);
+    });
+
+    test('a dead consumer with a shorter lease than all that live, the last to register, is ended', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const alive = await consumerOf(queue, { leaseMs: 4 * LEASE_MS });
+      const dead = await consumerOf(queue);
+      await queue.runs.enqueue([request('a')]);
+      await dead.claimOne();
+      const ended: string[] = [];
+      for (let pass = 0; pass < 4; pass += 1) {
+        await alive.queue.work.renew(alive.incarnation);
+        ended.push(...(await queue.work.recover()).ended);
+        await harness.passTime(LEASE_MS);
+      }
+      assert.deepEqual(ended, [dead.incarnation]);
+    });
+
     test('many runs come back in bounded passes, all of them', async () => {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');

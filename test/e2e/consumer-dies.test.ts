@@ -49,6 +49,28 @@ test('a killed consumer gives its runs back within 15 s at the default lease, an
   assert.equal(account.settledTwice, 0);
 });
 
+test('a consumer that tasks block again and again still gives back what a dead one held', async (t) => {
+  await using fleet = await Fleet.start();
+  const flags = ['--concurrency', '1', '--lease', '2s', '--heartbeat', '500ms'];
+  const victim = await fleet.consumer(...flags);
+  const held = await fleet.enqueue('work', 1, { ms: 60_000 });
+  await until('the victim holds it', () => fleet.executions() === 1);
+  await fleet.consumer(...flags);
+  // Each blocks for longer than half a lease: no recovery pass comes in time for the one before.
+  const blocking = await fleet.enqueue('block', 20, { ms: 1_300 });
+  await until('the other consumer is blocked', () => fleet.executions() === 2);
+  victim.signal('SIGKILL');
+  const killedAt = performance.now();
+  const isEnded = async (): Promise<boolean> =>
+    (await fleet.broker.queue(QUEUE).inspect.consumers()).length === 1;
+  await until('the victim is ended', isEnded, { deadlineMs: 10_000 });
+  t.diagnostic(`ended after ${Math.round(performance.now() - killedAt)} ms`);
+  for (const id of [...held, ...blocking]) await fleet.client.cancel(id, { queue: QUEUE });
+  const account = await fleet.account([...held, ...blocking], 30_000);
+  assert.equal(account.lost, 0);
+  assert.equal(account.settledTwice, 0);
+});
+
 test('a consumer frozen past its lease and thawed settles nothing that another consumer has taken over', async (t) => {
   await using fleet = await Fleet.start();
   const flags = ['--concurrency', '5', '--lease', '2s', '--heartbeat', '500ms'];

@@ -39,6 +39,10 @@ export class FaultyBroker implements Broker {
     return this.#inner.connected;
   }
 
+  get connectionEpoch(): string | undefined {
+    return this.#inner.connectionEpoch;
+  }
+
   queue(name: string): Queue {
     const known = this.#queues.get(name);
     if (known !== undefined) return known;

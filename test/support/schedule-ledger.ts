@@ -54,6 +54,9 @@ export class ScheduleLedger {
     this.broker = {
       description: inner.description,
       connected: true,
+      get connectionEpoch() {
+        return inner.connectionEpoch;
+      },
       queue: (name) => {
         const known = queues.get(name) ?? this.#watched(inner.queue(name));
         queues.set(name, known);

@@ -194,7 +194,8 @@ export class UnreliableBroker implements Broker {
   readonly #clock: Clock;
   readonly #queues = new Map<string, Queue>();
   readonly calls: string[] = [];
-  connectionEpoch = '0';
+  /** Reconnects that the test pretends, beside those of the broker itself. */
+  reconnects = 0;
   /** Answers a call of `fire` in place of the broker; `undefined` lets it through. */
   onFire: (requests: readonly FireRequest[]) => Promise<readonly FireReply[]> | undefined = () => undefined;
 
@@ -210,6 +211,10 @@ export class UnreliableBroker implements Broker {
 
   get connected(): boolean {
     return this.inner.connected;
+  }
+
+  get connectionEpoch(): string {
+    return `${String(this.inner.connectionEpoch)}+${this.reconnects}`;
   }
 
   queue(name: string): Queue {

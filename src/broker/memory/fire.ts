@@ -76,7 +76,7 @@ function decideSlot(
   request: FireRequest,
   entry: SlotEntry,
 ): FireDecision {
-  const { slotMs, delayMs } = entry;
+  const { slotMs, delayMs, expiresAtMs } = entry;
   const runId = slotRunId(schedule.uid, slotMs);
   // Its run is there although the watermark is not: a broker that lost writes. The slot was fired.
   if (queue.runs.has(runId)) return { decision: 'duplicate' };
@@ -84,8 +84,8 @@ function decideSlot(
   if (verdict.admitted) {
     replace(queue, verdict.toReplace);
     const options = withSource(request.run.options, 'schedule', slotMs);
-    const { task, priority, params, expiresInMs } = request.run;
-    queue.add({ id: runId, task, priority, params, options, delayMs, expiresInMs });
+    const { task, priority, params } = request.run;
+    queue.add({ id: runId, task, priority, params, options, delayMs, expiresAtMs });
   }
   const reason = verdict.admitted && verdict.toReplace.length === 0 ? entry.reason : verdict.reason;
   const outcome = {
@@ -111,7 +111,8 @@ function decideTrigger(
     const { task, priority, expiresInMs } = request.run;
     const params = entry.params ?? request.run.params;
     const options = withSource(request.run.options, 'trigger', undefined);
-    queue.add({ id: runId, task, priority, params, options, delayMs: 0, expiresInMs });
+    const expiresAtMs = expiresInMs === undefined ? undefined : queue.clock.now() + expiresInMs;
+    queue.add({ id: runId, task, priority, params, options, delayMs: 0, expiresAtMs });
   }
   const outcome = verdict.admitted
     ? ({ decision: 'fired', reason: 'Triggered' } as const)

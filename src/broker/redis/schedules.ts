@@ -205,9 +205,10 @@ function entryArguments(
 ): readonly string[] {
   switch (entry.kind) {
     case 'slot': {
-      const { slotMs, delayMs, reason = '' } = entry;
+      const { slotMs, delayMs, expiresAtMs, reason = '' } = entry;
+      const expires = expiresAtMs === undefined ? '' : Math.round(expiresAtMs);
       return [
-        `s;${slotMs};${Math.max(0, Math.round(delayMs))};${reason};${slotRunId(uid, slotMs).slice(uid.length + 1)}`,
+        `s;${slotMs};${Math.max(0, Math.round(delayMs))};${expires};${reason};${slotRunId(uid, slotMs).slice(uid.length + 1)}`,
       ];
     }
     case 'missed': {

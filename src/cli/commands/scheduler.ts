@@ -42,7 +42,7 @@ export function addScheduler(program: Command, surroundings: Surroundings): void
       name: 'scheduler',
       summary: 'fire schedules from files and code into Redis',
       details:
-        'Start as many as you like: one works, the others take over within 18 s of its death. Changed files are in force at once;\n' +
+        'Start as many as you like: one works, the others take over within 18 s of its death. Changed files are in force at once, by the one that works;\n' +
         'schedules whose file is gone are withdrawn. In a cluster the controller does this from ScheduledTask objects instead.',
       args: [['[manifests...]', 'ScheduledTask YAML files, or folders of them']],
       examples: [
@@ -103,6 +103,8 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
   const onChange = (isLeader: boolean): void => {
     leading = isLeader;
     counted.leading(isLeader);
+    // What was held back while another led is in force at once, not at the next look.
+    if (isLeader) source.lookAgain();
   };
   await runTogether(shutdown, [
     (signal) => source.run(signal),
@@ -138,7 +140,7 @@ async function openSource(
     clock: io.clock,
     install: settings.install,
     code: tasks === undefined ? [] : codeObjects(tasks.registry, settings.namespace),
-    parse: parseManifests,
+    parse: (text, file) => parseManifests(text, file, { defaultNamespace: settings.namespace }),
     onProblems: (problems, warnings) => {
       // At start they are all told at once, by the error that ends the process.
       if (!started) return;

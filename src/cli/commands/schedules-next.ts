@@ -132,10 +132,10 @@ function describe({ name, text, schedule, window, suspended }: Item, fromMs: num
 }
 
 async function itemsOf(call: NextCall): Promise<readonly Item[]> {
-  const { args, options, io } = call;
+  const { args, options, settings, io } = call;
   if (options.cron !== undefined || options.every !== undefined) return [expressionItem(call)];
   if (args.length === 0) return itemsInForce(call);
-  return (await readManifests(args, io)).map((object) => {
+  return (await readManifests(args, io, { defaultNamespace: settings.namespace })).map((object) => {
     const { namespace, name, spec } = object;
     const timing = timingOf(spec);
     return timing.kind === 'timing'

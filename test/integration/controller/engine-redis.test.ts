@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Broker } from '../../../src/broker/broker.ts';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
+import { MeasuredBroker } from '../../../src/cli/measured-broker.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import type { DecisionRecord } from '../../../src/task/schedule-state.ts';
 import { RedisServer } from '../../support/redis-server.ts';
@@ -20,7 +21,12 @@ describe('the schedule engine on Redis', () => {
 
   before(async () => {
     server = await RedisServer.start({ aof: true });
-    broker = await connectRedis({ url: server.url });
+    // As the commands have it.
+    broker = new MeasuredBroker(await connectRedis({ url: server.url }), systemClock, {
+      answered: () => undefined,
+      reconnected: () => undefined,
+      enqueued: () => undefined,
+    });
     for (let i = 0; i < SCHEDULES; i += 1)
       store.create(`s${i}`, { every: '1s', missedRunPolicy: 'All', concurrencyPolicy: 'Allow' });
     for (let i = 0; i < 3; i += 1) engines.push(startEngine(systemClock, store, broker));
@@ -90,6 +96,25 @@ describe('the schedule engine on Redis', () => {
     await server.restart();
     await settle(3 * SECOND);
     t.diagnostic(`${await assertWhole()} slots, without a decision 0, decided twice 0`);
+  });
+
+  test('after a reconnect that no call of it noticed, an engine reads back what Redis has lost', async () => {
+    const uids = store.all().map(({ uid }) => `tidemill:{default}:schedule:${uid}`);
+    const regressed = (): number =>
+      engines.flatMap(({ events }) => events.filter((event) => event.startsWith('regressed'))).length;
+    const before = regressed();
+    await settle(SECOND);
+    // In the quiet after a slot: the next one would move the watermarks on, and nothing could be seen any more.
+    await until('the middle of a second', async () => {
+      const ms = (await broker.now()) % SECOND;
+      return ms > 200 && ms < 500;
+    });
+    const lose = `for _, key in ipairs(KEYS) do redis.call('HINCRBY', key, 'watermarkMs', -2000) end`;
+    await server.command('EVAL', lose, String(uids.length), ...uids);
+    await server.command('CLIENT', 'KILL', 'TYPE', 'normal');
+    await until('the engines noticed', () => regressed() > before, { deadlineMs: 10_000 });
+    await settle(2 * SECOND);
+    await assertWhole();
   });
 
   test('an emptied Redis has all schedules back within two ticks, and the gap is caught up', async () => {

@@ -19,7 +19,7 @@ const commands = leaves(program);
 describe('help', () => {
   test('all commands are there', () => {
     const wanted =
-      'init, dev, consumer, scheduler, run, runs ls, runs get, runs cancel, runs redrive, queues ls, queues pause, queues resume, ' +
+      'init, dev, consumer, scheduler, run, runs ls, runs get, runs cancel, runs redrive, queues ls, queues pause, queues resume, queues purge, ' +
       'tasks ls, tasks pause, tasks resume, schedules ls, schedules next, schedules why, schedules export, crd, doctor';
     assert.equal(commands.map((path) => path.join(' ')).join(', '), wanted);
   });

@@ -57,6 +57,21 @@ describe('measured broker', () => {
     );
   });
 
+  test('hands on that the connection is another one, so that the engine reads its watermarks back', async () => {
+    const memory = createMemoryBroker({ clock: systemClock });
+    let epoch = '1';
+    const { broker } = watched({
+      ...memory,
+      get connectionEpoch() {
+        return epoch;
+      },
+    });
+    assert.equal(broker.connectionEpoch, '1');
+    epoch = '2';
+    assert.equal(broker.connectionEpoch, '2');
+    await memory[Symbol.asyncDispose]();
+  });
+
   test('an answer after a call without one counts as a reconnect', async () => {
     const memory = createMemoryBroker({ clock: systemClock });
     let away = true;

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { eraTiming } from '../../../src/cli/show-timing.ts';
 import { type EraTiming, why, type WhyInput } from '../../../src/cli/why.ts';
+import { unreadableEraSpec } from '../../../src/resource/to-schedule.ts';
 import { DECISION_REASONS } from '../../../src/schedule/reasons.ts';
+import { generationOf } from '../../../src/controller/file-generation.ts';
 import { every } from '../../../src/schedule/every.ts';
 import type { DecisionRecord, Era, ScheduleState } from '../../../src/task/schedule-state.ts';
 
@@ -199,6 +202,26 @@ const cases: readonly Case[] = [
     says: /could not be evaluated .*61/,
   },
   {
+    title: 'an era whose time zone is not known',
+    minutes: -5,
+    given: {
+      eras: [{ ...eras[0]!, untilMs: T, spec: '{"schedule":"@daily","timeZone":"Foo/Bar"}' }],
+      timingOf: eraTiming,
+    },
+    verdict: 'invalid',
+    says: /could not be evaluated .*"Foo\/Bar"/,
+  },
+  {
+    title: 'an era whose object could not be read',
+    minutes: -5,
+    given: {
+      eras: [{ ...eras[0]!, untilMs: T, spec: unreadableEraSpec('spec.jitter: -3: must be a duration') }],
+      timingOf: eraTiming,
+    },
+    verdict: 'invalid',
+    says: /could not be evaluated .*spec\.jitter: -3/,
+  },
+  {
     title: 'a deleted schedule',
     minutes: -1,
     given: { state: { ...state, withdrawn: true } },
@@ -239,6 +262,18 @@ describe('why', () => {
     });
     assert.equal(answer.verdict, 'fired');
     assert.equal(answer.slotMs, T - 5 * MINUTE + 250);
+  });
+
+  test('generations from files are shown as editions, those of an API server as they are', () => {
+    const fromFile = generationOf(
+      'text',
+      { generation: generationOf('other', undefined, false), withdrawn: false },
+      false,
+    );
+    const inForce = (generation: number): string =>
+      ask(-5, { eras: [{ ...eras[3]!, generation }] }).details.join(' ');
+    assert.match(inForce(fromFile), /as edition 2:/);
+    assert.match(inForce(7), /as generation 7:/);
   });
 
   test('every reason has a sentence', () => {

@@ -130,7 +130,7 @@ describe('the schedule engine with a broker in trouble', () => {
     await world.clock.advanceBy(35 * SECOND);
     const replica = await behind();
     broker.inner = replica;
-    broker.connectionEpoch = '1';
+    broker.reconnects += 1;
     await world.clock.advanceBy(2 * SECOND);
     assert.ok(events.includes('regressed a watermark'));
     assert.deepEqual(await world.decisions('a', replica), ['08:00:20Z..08:00:30Z x2 fired']);

@@ -155,6 +155,32 @@ describe('the schedule engine', () => {
       ]);
     });
 
+    test('a run expires at its slot plus the starting deadline, however late the slot was noticed', async () => {
+      world.store.create('a', { every: '1m', startingDeadlineSeconds: 50 });
+      const before = world.start();
+      await world.clock.advanceBy(SECOND);
+      await before.stop();
+      await world.clock.advanceBy(MINUTE + 44 * SECOND);
+      world.start();
+      await world.clock.advanceBy(SECOND);
+      const { runs } = await world.broker.queue('default').inspect.runs({ scheduleUid: 'uid-1', limit: 10 });
+      const expiries = runs.map(({ id, expiresAtMs }) => [id.slice(-9, -5), (expiresAtMs ?? 0) - START]);
+      assert.deepEqual(expiries.sort(), [
+        ['0:00', 50 * SECOND],
+        ['1:00', MINUTE + 50 * SECOND],
+      ]);
+    });
+
+    test('a jitter longer than the starting deadline does not expire the run before it could start', async () => {
+      world.store.create('a', { every: '1h', jitter: '10m', startingDeadlineSeconds: 1 });
+      world.start();
+      await world.clock.advanceBy(SECOND);
+      const { runs } = await world.broker.queue('default').inspect.runs({ scheduleUid: 'uid-1', limit: 10 });
+      const [{ dueAtMs = 0, expiresAtMs } = {}] = runs;
+      assert.ok(dueAtMs > START + 2 * SECOND, 'the jitter of this uid is too small for this test');
+      assert.equal(expiresAtMs, dueAtMs + SECOND);
+    });
+
     test('a restart without a gap fires nothing twice', async () => {
       world.store.create('a', { every: '10s' });
       for (let i = 0; i < 5; i += 1) {

@@ -194,6 +194,59 @@ describe('schedules from files', () => {
     );
   });
 
+  test('a start with other files than the leader’s holds back what differs, says so once, and follows with the lead', async () => {
+    await put('one.yaml', `${manifest('a', '20s')}---\n${manifest('b')}`);
+    const leader = open();
+    await leader.load();
+    for (const object of leader.list()) await adopt(object);
+    await put('one.yaml', `${manifest('a')}---\n${manifest('b')}---\n${manifest('new')}`);
+    let leads = false;
+    let asked = 0;
+    const warnings: string[] = [];
+    const follower = await serve({
+      authority: async () => {
+        asked += 1;
+        return leads;
+      },
+      log: { ...silentLog, warn: (message) => warnings.push(message) },
+    });
+    await until('several looks', () => asked > 3);
+    assert.deepEqual(names(follower), ['b', 'new']);
+    assert.equal(follower.lastFullListAt, undefined, 'what is held back must not look deleted');
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? '', /differ from what is in force/);
+    leads = true;
+    await until('the edit to be in force', () => everyOf(follower, 'a') === '10s');
+    assert.equal(await adopt(follower.get('default/a')), 'adopted');
+    await until('the list to be full', () => follower.lastFullListAt !== undefined);
+  });
+
+  test('one that begins to lead looks at its files at once, not at its next look', async () => {
+    await put('one.yaml', manifest('a', '20s'));
+    const leader = open();
+    await leader.load();
+    await adopt(leader.get('default/a'));
+    await put('one.yaml', manifest('a'));
+    let leads = false;
+    const follower = await serve({ authority: async () => leads, pollMs: 3_600_000 });
+    leads = true;
+    await until('the edit to be in force', () => {
+      follower.lookAgain();
+      return everyOf(follower, 'a') === '10s';
+    });
+  });
+
+  test('a root that cannot be watched is told of in a debug line, and the others are served', async () => {
+    const lines: string[] = [];
+    const source = await serve({
+      roots: ['not\0a path', folder],
+      log: { ...silentLog, debug: (message, { root } = {}) => lines.push(`${message}: ${String(root)}`) },
+    });
+    assert.deepEqual(lines, ['manifests are not watched, only looked at now and then: not\0a path']);
+    await put('one.yaml', manifest('a'));
+    await until('the object to be there', () => everyOf(source, 'a') === '10s');
+  });
+
   test('a file that turns invalid keeps its last good objects, and says file, line, field, value and rule', async () => {
     await put('one.yaml', manifest('a'));
     const source = await serve();

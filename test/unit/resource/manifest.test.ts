@@ -29,6 +29,15 @@ test('every document of a file is an object, with its namespace, name and line',
   );
 });
 
+test('objects that name no namespace are in the one given, as with kubectl, and the others stay where they are', () => {
+  const text = `${good('a')}---\n${good('b').replace('{ name: b }', '{ name: b, namespace: team }')}`;
+  const { objects } = parseManifests(text, 'jobs.yaml', { defaultNamespace: 'sales' });
+  assert.deepEqual(
+    objects.map(({ namespace, name }) => `${namespace}/${name}`),
+    ['sales/a', 'team/b'],
+  );
+});
+
 test('JSON is YAML: a file of either kind is read', () => {
   const { objects } = read(
     JSON.stringify({

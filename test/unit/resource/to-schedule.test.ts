@@ -7,6 +7,7 @@ import {
   runOverridesOf,
   timingOf,
   timingOfEra,
+  unreadableEraSpec,
 } from '../../../src/resource/to-schedule.ts';
 
 const spec = (fields: Omit<ScheduledTaskSpecInput, 'task'>) =>
@@ -97,6 +98,14 @@ test('an era holds what decides about time, reads back as the same timing, and f
   assert.ok(before.kind === 'timing' && after?.kind === 'timing');
   assert.deepEqual(after.schedule.spec, before.schedule.spec);
   assert.deepEqual(after.policy, before.policy);
+});
+
+test('the era of a spec that cannot be read says why, in 1 KiB', () => {
+  const era = unreadableEraSpec(`spec.every: "${'\u0001é'.repeat(300)}"`);
+  assert.ok(Buffer.byteLength(era) <= 1_024, `${Buffer.byteLength(era)} bytes`);
+  const timing = timingOfEra(era);
+  assert.ok(timing?.kind === 'invalid');
+  assert.match(timing.message, /^spec\.every: "/);
 });
 
 test('a text that is no era is no timing', () => {

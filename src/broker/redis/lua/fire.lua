@@ -7,9 +7,9 @@
 -- Not allow-oom: a full Redis refuses it, nothing is changed, and the slots stay owed.
 --
 -- KEYS[1] the queue's meta hash
--- ARGV, for each schedule: uid, generation, policy (A | F | R), expiry ms or '', lane, options of a slot up to and after the
+-- ARGV, for each schedule: uid, generation, policy (A | F | R), ms after which a run by hand expires or '', lane, options of a slot up to and after the
 --   slot ('' after: the options do not name it), params, number of entries; then each entry:
---     s;slot;delay ms;reason;ISO text of the slot
+--     s;slot;delay ms;instant ms at which it expires or '';reason;ISO text of the slot
 --     m;from;to;count;exact (0 | 1);reason
 --     t, run id, request as JSON, options, '1' and params of its own or '0' and ''
 --
@@ -89,9 +89,9 @@ local function admit(schedule, policy, reason)
   return true, 'Replaced'
 end
 
-local function enqueue_for(schedule, request, id, options, params, delay_ms, slot_text)
+local function enqueue_for(schedule, request, id, options, params, delay_ms, expires_at, slot_text)
   local body = request.lane .. ';' .. schedule.uid .. ';' .. slot_text .. '\n' .. options .. '\n' .. params
-  local run = add_run(id, body, delay_ms, request.expires)
+  local run = add_run(id, body, delay_ms, expires_at)
   schedule.in_flight = schedule.in_flight + 1
   schedule.added[#schedule.added + 1] = run
   if schedule.living then schedule.living[#schedule.living + 1] = run end
@@ -113,7 +113,7 @@ local function move_watermark(schedule, text)
 end
 
 local function decide_slot(schedule, request, entry)
-  local slot, delay_ms, reason, iso = string.match(entry, '^s;(%d+);(%d+);(%a*);(.+)$')
+  local slot, delay_ms, expires_at, reason, iso = string.match(entry, '^s;(%d+);(%d+);(%d*);(%a*);(.+)$')
   if not slot then refuse('TIDEMILL_ARGUMENT', 'a slot is malformed') end
   local refused = refusal(schedule, tonumber(slot), tonumber(slot))
   if refused then return refused end
@@ -124,7 +124,7 @@ local function decide_slot(schedule, request, entry)
   local is_admitted, why = admit(schedule, request.policy, reason)
   if is_admitted then
     local options = request.options_tail == '' and request.options or request.options .. slot .. request.options_tail
-    enqueue_for(schedule, request, id, options, request.params, tonumber(delay_ms), slot)
+    enqueue_for(schedule, request, id, options, request.params, tonumber(delay_ms), tonumber(expires_at), slot)
   end
   log_decision(schedule, is_admitted and 'fired' or 'skipped', why, slot, slot, 1, '1', '')
   return (is_admitted and 'f;' or 's;') .. why
@@ -146,7 +146,8 @@ local function decide_trigger(schedule, request)
   local is_admitted, why = admit(schedule, request.policy, 'Triggered')
   if is_admitted then
     why = 'Triggered'
-    enqueue_for(schedule, request, id, options, has_params == '1' and params or request.params, 0, '')
+    local expires_at = request.expires_in and NOW + request.expires_in
+    enqueue_for(schedule, request, id, options, has_params == '1' and params or request.params, 0, expires_at, '')
   end
   log_decision(schedule, is_admitted and 'fired' or 'skipped', why, NOW_TEXT, NOW_TEXT, 1, '1', by_hand)
   remember_request(schedule, by_hand)
@@ -169,7 +170,7 @@ end
 local function fire()
   local schedule = open_schedule(take())
   local request = {
-    generation = tonumber(take()), policy = take(), expires = tonumber(take()), lane = take(), options = take(),
+    generation = tonumber(take()), policy = take(), expires_in = tonumber(take()), lane = take(), options = take(),
     options_tail = take(), params = take(), count = tonumber(take()),
   }
   if not schedule.is_known or schedule.withdrawn_at or schedule.generation ~= request.generation then

@@ -83,8 +83,9 @@ local META_DEFAULTS = {
   bytesSucceeded = 0, bytesFailed = 0, -- of the retained runs, as `size_of` counts
   tokens = 0, -- the last token or serial given out
   paused = 0, -- 1: nothing is claimed from this queue
-  recoveredAtMs = -1, -- the last recovery pass; -1: there was none
-  leaseMs = 10000, -- L of the recovery rule: the lease of the last registration
+  leaseMs = 10000, -- the lease of the last registration
+  heardUntilMs = -1, -- when the next sign of life of any consumer is due at the latest
+  wasAway = 1, -- 1: the next recovery pass judges nobody; so it is for the first of a queue
   dutyAtMs = -1, -- the due time that the incarnation in the field `duty` was told to wait for
   retainSucceededMs = 86400000, retainSucceededBytes = 67108864, retainFailedMs = 1209600000,
   retainFailedBytes = 67108864, maxPending = 5000000, maxPendingPerSchedule = 1000, maxDeliveries = 3,

@@ -10,8 +10,8 @@ local FURTHER_PAGE = 64
 local FAR_LANES = 4 -- looked at from the far end of the ready set, for the pull-back
 -- Ids looked at in one claim: a lane full of cancelled runs must not hold up everyone else.
 local MOST_EXAMINED = 2000
-local MALFORMED = '{"reason":"MalformedRecord","name":"MalformedRecord",'
-  .. '"message":"the record of this run cannot be read; its text is kept as the params"}'
+-- Longer records are not ours (256 KiB of params, 64 KiB of result), and too long to hand to everyone who asks.
+local MOST_BYTES = 1048576
 
 local taken = { claimed = {}, holdings = {}, ids = {}, examined = 0 }
 local offsets = {} -- lane -> how many ids this claim has taken from its front
@@ -26,14 +26,8 @@ local function claimed_head(head, incarnation)
   return text
 end
 
--- A record that cannot be read ends as failed, so that someone sees it, and stops nobody.
-local function bury(id, lane, text)
-  local body = 'm:' .. string.sub(lane, 3) .. ';;\n{"source":"api"}\n' .. text
-  local run = parse_run(id, 'p;0;0;0;' .. NOW_TEXT .. ';;;;;\n\n' .. body)
-  run.lane = lane
-  open_runs[id] = run
-  finish(run, 'f', MALFORMED)
-end
+-- Printable ASCII without space: an id stands among the fields of held hashes, and must come back from a client as it went.
+local function is_id(id) return id ~= '' and not string.find(id, '[^!-~]') end
 
 local function hand_out(lease, run, token)
   if run.head.expires ~= '' then write('ZREM', EXPIRING, run.id) end
@@ -49,11 +43,15 @@ local function is_expired(run)
 end
 
 -- Hands out a run that has no expiry, at a fraction of the cost of `hand_out`; false when the run is not as plain as that.
-local function hand_out_plain(lease, id, text, token)
-  if not text or taken.ids[id] or open_runs[id] ~= nil then return false end
+local function hand_out_plain(lease, lane, id, text, token)
+  if not text or #text > MOST_BYTES or taken.ids[id] or open_runs[id] ~= nil or not is_id(id) then return false end
   local head_end = string.find(text, '\n', 1, true)
   local head = head_end and parse_head(string.sub(text, 1, head_end - 1))
-  if not head or head.state ~= 'p' or head.expires ~= '' then return false end
+  if not head or head.state ~= 'p' or head.suspect == '1' or head.expires ~= '' then return false end
+  local outcome_end = string.find(text, '\n', head_end + 1, true)
+  local identity_end = outcome_end and string.find(text, '\n', outcome_end + 1, true)
+  local identity = identity_end and parse_identity(string.sub(text, outcome_end + 1, identity_end - 1))
+  if not identity or identity.lane ~= lane then return false end
   local new_text = claimed_head(head, lease.id) .. string.sub(text, head_end)
   put_plain(id, new_text)
   -- Should its id stand twice in its lane, the second is a ghost.
@@ -70,20 +68,26 @@ local function take_from(lease, lane, count, token)
   local ids = call('LRANGE', lane_key(lane), from, from + count - 1)
   local texts, handed = get_many(RUNS, ids), 0
   for index, id in ipairs(ids) do
-    local is_plain = hand_out_plain(lease, id, texts[index], token)
-    local run
-    if not is_plain and texts[index] and not taken.ids[id] then run = open_run(id, texts[index]) end
+    local text, run = texts[index], nil
+    local is_plain = hand_out_plain(lease, lane, id, text, token)
+    if not is_plain and text and not taken.ids[id] then
+      run = #text <= MOST_BYTES and is_id(id) and open_run(id, text)
+    end
+    local waits_here = run and run.head.state == 'p' and lane_of(run) == lane
     if is_plain then
       handed = handed + 1
-    elseif run and run.head.state == 'p' and not is_expired(run) then
+    elseif waits_here and not is_expired(run) then
       hand_out(lease, run, token)
       handed = handed + 1
     else
       count_ghost(lane, -1)
-      if run and run.head.state == 'p' then
+      if waits_here then
         finish(run, 'x', '')
       elseif run == false then
-        bury(id, lane, texts[index])
+        bury(id, lane, 'p', text)
+      elseif run and run.head.state == 'p' then
+        -- A ghost of an id that was used again for another task; or something else put it here, and only here.
+        lane_push(lane_of(run), id, false)
       end
     end
   end

@@ -20,7 +20,7 @@ local function leave_state(run)
   end
   add_meta('pending', -1)
   if state == 'p' then
-    count_ghost(run.head.suspect == '1' and 's:' .. run.task or run.lane, 1)
+    count_ghost(lane_of(run), 1)
   elseif state == 'd' then
     write('ZREM', DELAYED, run.id)
   end
@@ -39,7 +39,7 @@ local function put_waiting(run, change, front, outcome)
     write('ZADD', DELAYED, int(due), run.id)
     note_due(due)
   else
-    lane_push(run.head.suspect == '1' and 's:' .. run.task or run.lane, run.id, front)
+    lane_push(lane_of(run), run.id, front)
   end
   if run.head.expires ~= '' and run.head.attempt == 0 then
     write('ZADD', EXPIRING, run.head.expires, run.id)
@@ -127,6 +127,20 @@ local function finish(run, state, outcome)
   ended.all[#ended.all + 1] = run.id
   add_meta(state == 'f' and 'bytesFailed' or 'bytesSucceeded', size_of(run))
   tell_schedule(run, state, outcome)
+end
+
+local BURIED_BYTES = 65536
+local MALFORMED = '{"reason":"MalformedRecord","name":"MalformedRecord",'
+  .. '"message":"the record of this run cannot be read, or its id is none; the text, up to 64 KiB, is kept as the params"}'
+
+-- Ends a record that cannot be read as failed, so that someone sees it, and it stops nobody.
+-- lane: where it was found, or where it would have gone. state: p for what stood in that lane, d for what was delayed.
+local function bury(id, lane, state, text)
+  local body = 'm:' .. string.sub(lane, 3) .. ';;\n{"source":"unknown"}\n' .. string.sub(text, 1, BURIED_BYTES)
+  local run = parse_run(id, state .. ';0;0;0;' .. NOW_TEXT .. ';;;;;\n\n' .. body)
+  run.lane = lane
+  open_runs[id] = run
+  finish(run, 'f', MALFORMED)
 end
 
 before_commit[#before_commit + 1] = function()

@@ -19,7 +19,17 @@ local function open_lease(incarnation)
   }
 end
 
-local function renew(lease) write('ZADD', LEASES, int(NOW + lease.lease_ms), lease.id) end
+-- A consumer is heard of several times in a lease: by its heartbeat, which a blocked event loop does not stop, its claims and
+-- its recovery passes. When all of them are silent for half of that, Redis was away, and nobody could renew.
+local function note_life(lease_ms)
+  if NOW > meta.heardUntilMs then set_meta('wasAway', 1) end
+  set_meta('heardUntilMs', math.max(meta.heardUntilMs, NOW + math.floor(lease_ms / 2)))
+end
+
+local function renew(lease)
+  write('ZADD', LEASES, int(NOW + lease.lease_ms), lease.id)
+  note_life(lease.lease_ms)
+end
 
 -- The value of a run in a held hash: token, and the reason (JSON) when its cancellation was asked for.
 local function parse_holding(value)

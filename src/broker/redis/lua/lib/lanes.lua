@@ -82,9 +82,9 @@ local pushes = {} -- lane -> { front = ids, back = ids }
 
 -- The list to append ids to; the caller adds as many as it says.
 local function push_to(lane, at_front, count)
-  local length = lane_length(lane)
-  if length == 0 then touched_lanes[lane] = true end
-  lengths[lane] = length + count
+  -- Also when it is not empty: an id that something else put into the list must not keep it out of the ready set.
+  touched_lanes[lane] = true
+  lengths[lane] = lane_length(lane) + count
   local task = string.sub(lane, 3)
   arrivals[task] = (arrivals[task] or 0) + count
   local push = pushes[lane]

@@ -7,13 +7,18 @@
 local RUNS = BASE .. 'runs'
 local HEAD = '^([pdrsfcx]);(%d+);(%d+);([01]);(%d+);(%d*);(%d*);(%d*);(%d*);([^;\n]*)$'
 
+-- Numbers with more digits are not ours: they would come out of arithmetic as `inf`.
+local COUNT_DIGITS, INSTANT_DIGITS = 9, 15
+
 local heads = {} -- text -> parsed; runs of one batch share their head text
 
 local function parse_head(text)
   local head = heads[text]
   if head == nil then
     local state, attempt, deaths, suspect, enqueued, due, expires, started, ended, incarnation = string.match(text, HEAD)
-    head = state ~= nil and {
+    local is_sound = state and math.max(#attempt, #deaths) <= COUNT_DIGITS
+      and math.max(#enqueued, #due, #expires, #started, #ended) <= INSTANT_DIGITS
+    head = is_sound and {
       state = state, attempt = tonumber(attempt), deaths = tonumber(deaths), suspect = suspect, enqueued = enqueued,
       due = due, expires = expires, started = started, ended = ended, incarnation = incarnation,
     }
@@ -63,6 +68,11 @@ local function parse_run(id, text)
 end
 
 local open_runs = {} -- id -> run, as this script has left it
+
+-- The lane that a pending run waits in.
+local function lane_of(run)
+  return run.head.suspect == '1' and 's:' .. run.task or run.lane
+end
 
 -- The run of a record that was read before; false when the text is no record.
 local function open_run(id, text)
