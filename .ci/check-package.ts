@@ -2,50 +2,24 @@
  * Packs the package and uses it as a stranger would: in an empty project, through every entry point, as ESM, as
  * CommonJS, from a bundler, with its types, and by its command.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { checkInit } from './check-init.ts';
+import { checkOldNode } from './check-old-node.ts';
+import { expect, pack, ROOT, run, say, Stranger } from './stranger.ts';
 
-const root = join(import.meta.dirname, '..');
-const project = mkdtempSync(join(tmpdir(), 'tidemill-package-'));
 const manifest = z
   .object({
     peerDependencies: z.object({ zod: z.string() }),
     devDependencies: z.record(z.string(), z.string()),
   })
   .parse((await import('../package.json', { with: { type: 'json' } })).default);
-
-function sh(command: string, args: readonly string[], cwd = project): string {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-}
-
-function node(...args: readonly string[]): string {
-  return sh(process.execPath, args);
-}
-
-function file(name: string, text: string): void {
-  writeFileSync(join(project, name), text);
-}
-
 const versionOf = (name: string): string => manifest.devDependencies[name] ?? '';
 
-function say(what: string): void {
-  process.stdout.write(`  ok  ${what}\n`);
-}
-
-function expect(actual: string, wanted: string, what: string): void {
-  if (actual.trim() !== wanted)
-    throw new Error(`${what}: expected ${JSON.stringify(wanted)}, got ${JSON.stringify(actual.trim())}`);
-  say(what);
-}
-
-try {
-  sh('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', project], root);
-  const tarball = readdirSync(project).find((name) => name.endsWith('.tgz'));
-  if (tarball === undefined) throw new Error('npm pack made no tarball');
-  const listed = sh('tar', ['-tzf', tarball]);
+function checkTarball(tarball: string): void {
+  const listed = run('tar', ['-tzf', tarball], ROOT);
   for (const unwanted of ['package/src/', 'package/test/', 'package/.ci/', 'package/examples/']) {
     if (listed.includes(unwanted)) throw new Error(`the tarball holds ${unwanted}`);
   }

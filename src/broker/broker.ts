@@ -28,7 +28,8 @@
  * - Retention: `failed` runs have a budget of their own; succeeded, cancelled and expired ones share the other.
  * - Limits (`maxConcurrency`) and executors are those of the newest build (`builtAtMs`, then the greater hash) among
  *   manifests of registered incarnations; when none is registered, the last that decided go on to hold.
- * - The first recovery pass of a queue has no predecessor and judges nobody. L is the lease of the last registration.
+ * - Signs of life are renewals, cycles and recovery passes: each promises the next within half of its lease (a pass: of the
+ *   lease registered last). A pass judges nobody when that was broken since the last pass, and when it is a queue's first.
  * - Runs belong to a schedule by their id (`uid@…`), never by their options.
  */
 import type { TaskManifest } from '../task/manifest.ts';
@@ -43,7 +44,7 @@ export * from './schedule-port.ts';
 
 export const DEFAULT_LEASE_MS = 10_000;
 /** Deaths as the only suspect of its process before a run is dead-lettered. */
-export const DEFAULT_MAX_DELIVERIES = 3;
+const DEFAULT_MAX_DELIVERIES = 3;
 /** How long a `rejected` run that goes back is kept away. */
 export const REJECTED_DELAY_MS = 1_000;
 /** A manifest is kept this long after its last consumer was seen. */
@@ -60,8 +61,11 @@ export interface Broker extends AsyncDisposable {
   now(): Promise<number>;
   /** Whether the last call was answered; for readiness. */
   readonly connected: boolean;
-  /** Changes with every reconnect and every other server: writes may have been lost since. Absent where they cannot be. */
-  readonly connectionEpoch?: string;
+  /**
+   * Changes with every reconnect and every other server: writes may have been lost since. `undefined` where they cannot be.
+   * Never left out, so that no wrapper forgets to hand it on.
+   */
+  readonly connectionEpoch: string | undefined;
   /** Keeps the leases of an incarnation alive, apart from the event loop where the broker can. */
   startHeartbeat(options: HeartbeatOptions): Heartbeat;
   /**
@@ -192,7 +196,7 @@ export interface Cancellation {
 }
 
 export interface RecoverReply {
-  /** True when this pass judged nobody, because the last pass is so long ago that the broker itself was away. */
+  /** True when this pass judged nobody, because no consumer was heard of for so long that the broker itself was away. */
   readonly amnesty: boolean;
   /** Incarnations ended by this pass. */
   readonly ended: readonly string[];

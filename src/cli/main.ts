@@ -53,7 +53,7 @@ export function createProgram(surroundings: Surroundings): Command {
   return program;
 }
 
-/** What `bin/tidemill.js` calls. */
+/** What `bin/tidemill.js` calls. Ends the process. */
 export async function runProcess(): Promise<void> {
   // A reader such as `head` that has seen enough closes the pipe: that is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) {
@@ -61,5 +61,15 @@ export async function runProcess(): Promise<void> {
       if (error.code !== 'EPIPE') throw error;
     });
   }
-  process.exitCode = await main(process.argv.slice(2), processIo());
+  const code = await main(process.argv.slice(2), processIo());
+  // Not left to an empty event loop: a task that ignores its signal, or forgot a timer or a socket, would keep the process.
+  await Promise.all([process.stdout, process.stderr].map(written));
+  process.exit(code);
+}
+
+/** Resolves when what was written before has left, or cannot leave any more. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
 }

@@ -33,7 +33,7 @@ const logLevel = textSetting(
   `must be one of ${LOG_LEVELS.join(', ')}`,
   (text) => LOG_LEVELS.find((level) => level === text),
 );
-const tasks = textSetting(
+const TASKS = [
   {
     flag: 'tasks',
     argument: 'path',
@@ -42,17 +42,9 @@ const tasks = textSetting(
   },
   'must be the path of a module, or several separated by commas',
   nonEmptyList,
-);
-const optionalTasks = optionalSetting(
-  {
-    flag: 'tasks',
-    argument: 'path',
-    help: 'module that exports the tasks; several by commas or by repeating the flag',
-    list: true,
-  },
-  'must be the path of a module, or several separated by commas',
-  nonEmptyList,
-);
+] as const;
+const tasks = textSetting(...TASKS);
+const optionalTasks = optionalSetting(...TASKS);
 const queues = textSetting(
   {
     flag: 'queue',
@@ -64,26 +56,19 @@ const queues = textSetting(
   `must be ${QUEUE_NAME_RULE}; or several such names separated by commas`,
   queueList,
 );
-const queue = textSetting(
-  { flag: 'queue', argument: 'name', help: 'queue to use', default: DEFAULT_QUEUE },
-  `must be ${QUEUE_NAME_RULE}`,
-  nameText,
-);
+const QUEUE = { flag: 'queue', argument: 'name' };
+const QUEUE_RULE = `must be ${QUEUE_NAME_RULE}`;
+const queue = textSetting({ ...QUEUE, help: 'queue to use', default: DEFAULT_QUEUE }, QUEUE_RULE, nameText);
 const optionalQueue = optionalSetting(
-  {
-    flag: 'queue',
-    argument: 'name',
-    help: 'only this queue',
-    defaultNote: 'all, or the one that a run id names',
-  },
-  `must be ${QUEUE_NAME_RULE}`,
+  { ...QUEUE, help: 'only this queue', defaultNote: 'all, or the one that a run id names' },
+  QUEUE_RULE,
   nameText,
 );
 const namespace = textSetting(
   {
     flag: 'namespace',
     argument: 'name',
-    help: 'namespace of schedules in code',
+    help: 'namespace of schedules that name none: those in code, and objects in files without one',
     default: 'default',
   },
   NAME_RULE,
@@ -99,26 +84,18 @@ const install = textSetting(
   NAME_RULE,
   nameText,
 );
-const httpHost = textSetting(
-  {
-    flag: 'http-host',
-    argument: 'address',
-    help: 'address on which probes and /metrics are served',
-    default: '0.0.0.0',
-  },
-  'must be an IP address or host name',
-  (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
-);
-const localHttpHost = textSetting(
-  {
-    flag: 'http-host',
-    argument: 'address',
-    help: 'address on which probes and /metrics are served',
-    default: '127.0.0.1',
-  },
-  'must be an IP address or host name',
-  (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
-);
+const httpHostOf = (fallback: string) =>
+  textSetting(
+    {
+      flag: 'http-host',
+      argument: 'address',
+      help: 'address on which probes and /metrics are served',
+      default: fallback,
+    },
+    'must be an IP address or host name',
+    (text) => (/^[A-Za-z0-9.:_-]{1,253}$/.test(text) ? text : undefined),
+  );
+const httpHost = httpHostOf('0.0.0.0');
 const httpPort = integer(
   {
     flag: 'http-port',
@@ -160,20 +137,11 @@ const heartbeat = duration(
   100,
   5 * 60_000,
 );
-const drain = duration(
-  {
-    flag: 'drain',
-    argument: 'duration',
-    help: 'how long runs may go on after SIGTERM; in Kubernetes, terminationGracePeriodSeconds less 15 s',
-    default: '25s',
-  },
-  0,
-  24 * HOUR_MS,
-);
-const devDrain = duration(
-  { flag: 'drain', argument: 'duration', help: 'how long runs may go on after Ctrl-C', default: '3s' },
-  0,
-  24 * HOUR_MS,
+const drainOf = (help: string, fallback: string) =>
+  duration({ flag: 'drain', argument: 'duration', help, default: fallback }, 0, 24 * HOUR_MS);
+const drain = drainOf(
+  'how long runs may go on after SIGTERM; in Kubernetes, terminationGracePeriodSeconds less 15 s',
+  '25s',
 );
 const killGrace = duration(
   {
@@ -246,15 +214,17 @@ const QUEUE_LIMITS = {
 
 // ------------------------------------------------------------------------------------------------ commands
 
+/** What a process that executes runs may be told. */
 const WORK = { concurrency, cpuConcurrency, drain, killGrace, childHeap };
+export type WorkSettings = z.output<z.ZodObject<typeof WORK>>;
 
 export const NoSettings = z.object({});
 export const DevSettings = z.object({
   tasks,
   ...WORK,
-  drain: devDrain,
+  drain: drainOf('how long runs may go on after Ctrl-C', '3s'),
   namespace,
-  httpHost: localHttpHost,
+  httpHost: httpHostOf('127.0.0.1'),
   httpPort,
   logLevel,
 });

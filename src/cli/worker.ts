@@ -16,6 +16,7 @@ import type { TaskManifest } from '../task/manifest.ts';
 import type { TaskRegistry } from '../task/registry.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Io } from './io.ts';
+import type { WorkSettings } from './settings.ts';
 import { VERSION } from './version.ts';
 
 export interface TaskSet {
@@ -34,17 +35,37 @@ export async function loadTaskSet(paths: readonly string[], io: Io): Promise<Tas
   return { paths, registry, app, manifest: buildManifest(registry, Math.floor(builtAtMs)) };
 }
 
-export interface WorkerOptions {
-  readonly tasks: TaskSet;
-  readonly broker: Broker;
-  readonly io: Io;
-  readonly log: Log;
+/** How much runs at the same time, and how it ends. */
+export interface WorkerLimits {
   readonly concurrency: number;
   readonly cpuConcurrency: number;
   readonly drainMs: number;
   readonly killGraceMs: number;
   /** Most heap of a child process; absent: Node decides. */
   readonly childHeapBytes?: number | undefined;
+}
+
+export function workerLimits({
+  concurrency,
+  cpuConcurrency,
+  drain,
+  killGrace,
+  childHeap,
+}: WorkSettings): WorkerLimits {
+  return {
+    concurrency,
+    cpuConcurrency,
+    drainMs: drain,
+    killGraceMs: killGrace,
+    childHeapBytes: childHeap,
+  };
+}
+
+export interface WorkerOptions extends WorkerLimits {
+  readonly tasks: TaskSet;
+  readonly broker: Broker;
+  readonly io: Io;
+  readonly log: Log;
   readonly settings?: QueueSettings;
   readonly leaseMs?: number;
   readonly renewEveryMs?: number;
@@ -70,10 +91,6 @@ export class WorkerParts implements AsyncDisposable {
     const { tasks, log } = options;
     const app = await openApp(tasks.app, { log });
     return new WorkerParts(options, app, openPool(options));
-  }
-
-  get pool(): CpuPool | undefined {
-    return this.#pool;
   }
 
   /** A consumer of these queues. */

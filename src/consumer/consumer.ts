@@ -16,7 +16,7 @@ import { QueueWorker } from './queue-worker.ts';
 import type { ExecutorSlots, TaskLookup } from './runner.ts';
 import { SlotPool } from './slots.ts';
 
-export const DEFAULT_IO_CONCURRENCY = 100;
+const DEFAULT_IO_CONCURRENCY = 100;
 /** A body that listens ends within this time of its signal. */
 const IO_GRACE_MS = 1_000;
 /** From the kill of a child to the answer of the pool. */
@@ -25,7 +25,7 @@ const SHORTEST_STALL_MS = 30_000;
 /** For the background loops and the heartbeat to end. */
 const STOP_MS = 1_000;
 /** Longest wait for a wake-up: a lost one costs no more than this. */
-export const DEFAULT_IDLE_MS = 5_000;
+const DEFAULT_IDLE_MS = 5_000;
 
 export interface ConsumerOptions {
   readonly broker: Broker;

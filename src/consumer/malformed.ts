@@ -10,6 +10,8 @@ export function checkRecord(record: RunRecord): void {
   if (typeof params !== 'string') throw wrong('params', 'a JSON text', params);
   if (typeof options !== 'object' || options === null) throw wrong('options', 'an object', options);
   if (!Number.isSafeInteger(attempt)) throw wrong('attempt', 'a whole number', attempt);
+  if (record.options.source === 'unknown')
+    throw new TidemillError('INTERNAL', 'options of the run record cannot be read: something else wrote it');
   const timeoutMs: unknown = Reflect.get(options, 'timeoutMs');
   if (timeoutMs === undefined) return;
   if (typeof timeoutMs !== 'number' || !(timeoutMs > 0))

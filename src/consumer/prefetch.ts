@@ -1,7 +1,7 @@
 /** How many IO runs to claim ahead of free slots: only what should start at once, by how long such runs have taken. */
 
 /** A run claimed ahead should start within this time. */
-export const PREFETCH_MS = 50;
+const PREFETCH_MS = 50;
 /** Measured: more only hurts. */
 const PREFETCH_LIMIT = 128;
 /** A run that waited longer than this goes back: the mean did not foresee the runs before it. */

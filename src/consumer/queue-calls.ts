@@ -55,16 +55,12 @@ export class QueueCalls {
   readonly #options: QueueCallsOptions;
   readonly #claimLane = new Lane();
   readonly #settleLane = new Lane();
+  /** Calls that failed in a row. */
   #failures = 0;
 
   constructor(options: QueueCallsOptions) {
     this.#options = options;
     this.settlements = new SettleBatcher(options.clock, () => void this.#flush());
-  }
-
-  /** Calls that failed in a row; 0 after one that was answered. */
-  get failures(): number {
-    return this.#failures;
   }
 
   /**

@@ -3,7 +3,7 @@ import type { ConsumerPort } from '../broker/broker.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConsumerObserver } from './observer.ts';
 
-/** Passes in one lease. A pass whose predecessor is older than half a lease judges nobody, so they must come well within that. */
+/** Passes in one lease: what a dead consumer held is back within a lease and a third. */
 const PASSES_PER_LEASE = 4;
 
 export interface RecoveryOptions {

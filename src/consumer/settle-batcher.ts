@@ -23,6 +23,7 @@ export class SettleBatcher {
   readonly #clock: Clock;
   readonly #flush: () => void;
   #waiting: SettleEntry[] = [];
+  /** Sent with an unknown outcome: the broker must say what it holds. */
   #doubtful: SettleEntry[] = [];
   readonly #inFlight = new Set<SettleBatch>();
   #timer: Timer | undefined;
@@ -38,11 +39,6 @@ export class SettleBatcher {
   /** How many settlements wait to be sent. */
   get waiting(): number {
     return this.#waiting.length;
-  }
-
-  /** How many were sent with an unknown outcome: ask the broker what it holds. */
-  get doubtful(): number {
-    return this.#doubtful.length;
   }
 
   /** Since when settlements have had no answer, on the monotonic clock; `undefined` when every one sent was answered. */

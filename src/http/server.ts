@@ -6,7 +6,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { TidemillError } from '../runtime/errors.ts';
@@ -40,7 +40,7 @@ export interface HttpServer extends AsyncDisposable {
 }
 
 const MAX_HEADER_BYTES = 8 * 1024;
-/** Scrapers and probes need a handful; beyond this, connections are refused so that idle ones cost bounded memory. */
+/** Scrapers and probes need a handful; beyond this the oldest goes, so that idle ones neither cost memory nor keep a probe out. */
 const MAX_CONNECTIONS = 256;
 const KEEP_ALIVE_MS = 5_000;
 /** Node looks for late requests only this often; its default of 30 s would make the time-outs below pointless. */
@@ -68,7 +68,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     },
     (request, response) => void answer(request, response, routes, log),
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  boundConnections(server);
   server.on('clientError', refuseGarbage);
   const bound = await listen(server, host, port);
   server.on('error', (err) => log.error('http server failed', { err }));
@@ -77,6 +77,17 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
     [Symbol.asyncDispose]: () => close(server, clock),
   };
+}
+
+/** Whoever holds all connections open must not make the liveness probe fail: that would restart the process. */
+function boundConnections(server: Server): void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    if (open.size > MAX_CONNECTIONS) oldest?.destroy();
+  });
 }
 
 /** A reply that holds a JSON value. */

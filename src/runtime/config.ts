@@ -31,7 +31,7 @@ export interface SettingInfo {
 }
 
 /** Where every setting's schema has its names. */
-export const settingInfo = z.registry<SettingInfo>();
+const settingInfo = z.registry<SettingInfo>();
 
 /** Text as a setting: `read` gives the value, or `undefined` when the text breaks `rule`. */
 export function textSetting<T>(info: SettingInfo, rule: string, read: (text: string) => T | undefined) {
@@ -46,7 +46,7 @@ export function textSetting<T>(info: SettingInfo, rule: string, read: (text: str
 }
 
 /** Registers a schema that reads its own text. */
-export function registered<S extends z.ZodType>(schema: S, info: SettingInfo): S {
+function registered<S extends z.ZodType>(schema: S, info: SettingInfo): S {
   settingInfo.add(schema, info);
   return schema;
 }

@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   MANIFEST_INVALID:
     'A YAML file or one of its objects is wrong. Each problem names file, line, field, value and rule.',
   QUEUE_NAME_INVALID: 'A queue name is not a DNS label of at most 63 characters.',
+  QUEUE_UNKNOWN: 'No queue of that name was used yet in this Redis, with this prefix. Nothing was changed.',
   QUEUE_FULL:
     'The queue, or this schedule in it, holds as many pending runs as its limit allows. Nothing was enqueued.',
   BROKER_UNAVAILABLE:

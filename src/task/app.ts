@@ -4,7 +4,7 @@ import { buildTask } from './define-task.ts';
 import { OptionCheck, requireOptions, shown } from './option-check.ts';
 import type { DefineTask, NoDeps, RunContext, RunInfo, TaskLog } from './types.ts';
 
-export const APP_BRAND = Symbol.for('tidemill.app');
+const APP_BRAND = Symbol.for('tidemill.app');
 
 /** What `wrap` sees: the context of the run, and which task it is. */
 export interface WrapContext<Deps> extends RunContext<unknown, Deps> {

@@ -20,17 +20,17 @@ import {
 
 export * from './types.ts';
 
-export const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_TIMEOUT_MS = 60_000;
 /** The same limit as the CRD's: a run that needs longer is a service, or several runs. */
-export const TIMEOUT_RANGE: Range = { least: 1, most: 7 * 86_400_000 };
-export const DEFAULT_RETRY: RetryPolicy = Object.freeze({
+const TIMEOUT_RANGE: Range = { least: 1, most: 7 * 86_400_000 };
+const DEFAULT_RETRY: RetryPolicy = Object.freeze({
   attempts: 1,
   backoffMs: 1_000,
   maxBackoffMs: 600_000,
 });
-export const ATTEMPTS_RANGE: Range = { least: 1, most: 100 };
-export const BACKOFF_RANGE: Range = { least: 0, most: 86_400_000 };
-export const MAX_CONCURRENCY_RANGE: Range = { least: 1, most: 2 ** 31 - 1 };
+const ATTEMPTS_RANGE: Range = { least: 1, most: 100 };
+const BACKOFF_RANGE: Range = { least: 0, most: 86_400_000 };
+const MAX_CONCURRENCY_RANGE: Range = { least: 1, most: 2 ** 31 - 1 };
 const DESCRIPTION_MAX_LENGTH = 1_024;
 const TAG_MAX_LENGTH = 64;
 
@@ -97,7 +97,7 @@ export function isTask(value: unknown): value is AnyTask {
   return isObject(value) && TASK_BRAND in value && value[TASK_BRAND] === true;
 }
 
-export function isContract(value: unknown): value is TaskContract {
+function isContract(value: unknown): value is TaskContract {
   return isObject(value) && CONTRACT_BRAND in value && value[CONTRACT_BRAND] === true;
 }
 

@@ -4,9 +4,9 @@ import { messageOf } from '../runtime/errors.ts';
 import { quote } from '../schedule/schedule-error.ts';
 
 /** Levels of nesting that params and results may have. */
-export const JSON_MAX_DEPTH = 100;
+const JSON_MAX_DEPTH = 100;
 /** Keys that become a prototype where somebody merges the object carelessly: no honest params need them. */
-const RESERVED_KEYS = ['__proto__', 'constructor', 'prototype'];
+export const RESERVED_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
 /** From here on JSON writes a number with an exponent, so nobody takes it for a whole number with all its digits. */
 const EXPONENT_FROM = 1e21;
 
@@ -132,6 +132,9 @@ class Inspection {
     if (Array.isArray(value)) return this.#items(value, path);
     if (types.isDate(value))
       return Number.isNaN(value.getTime()) ? { path, message: 'is an invalid Date' } : undefined;
+    // Before its toJSON, which makes a number of every byte.
+    if (types.isAnyArrayBuffer(value) || types.isArrayBufferView(value))
+      return { path, message: 'is a binary buffer, which JSON does not have: send it as base64 text' };
     const toJson: unknown = Reflect.get(value, 'toJSON');
     if (typeof toJson === 'function') return this.value(Reflect.apply(toJson, value, []), path);
     const kind = lossyKind(value);
@@ -175,7 +178,6 @@ function lossyKind(value: object): string | undefined {
   if (types.isWeakMap(value) || types.isWeakSet(value)) return 'a weak collection';
   if (types.isRegExp(value)) return 'a RegExp';
   if (value instanceof Error) return 'an Error';
-  if (types.isAnyArrayBuffer(value) || types.isArrayBufferView(value)) return 'a binary buffer';
   return undefined;
 }
 

@@ -43,7 +43,7 @@ export function makeRequest(
   options: EnqueueOptions | undefined,
   origin: RequestOrigin,
 ): QueuedRequest {
-  const task = typeof target === 'string' ? checkTaskName(target) : target.name;
+  const task = checkTaskName(nameOf(target));
   const timing = checkedOptions(task, options ?? {});
   const queue = checkQueueName(options?.queue ?? origin.queue);
   const text =
@@ -95,8 +95,13 @@ function checkedInstant(check: OptionCheck, runAt: unknown): number | undefined 
   return undefined;
 }
 
-function checkTaskName(name: string): string {
-  if (isTaskName(name)) return name;
+/** JavaScript may pass anything for a task. */
+function nameOf(target: unknown): unknown {
+  return typeof target === 'object' && target !== null && 'name' in target ? target.name : target;
+}
+
+function checkTaskName(name: unknown): string {
+  if (typeof name === 'string' && isTaskName(name)) return name;
   throw new TidemillError('TASK_INVALID', `task name ${shown(name)} must be ${TASK_NAME_RULE}`);
 }
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { EXECUTORS, PRIORITIES } from './run.ts';
 
-export const TaskDescriptionSchema = z.object({
+const TaskDescriptionSchema = z.object({
   name: z.string(),
   description: z.string().optional(),
   tags: z.array(z.string()),

@@ -14,7 +14,7 @@ export const QUEUE_NAME_RULE =
 export const QUEUE_NAME_MAX_LENGTH = 63;
 export const DEFAULT_QUEUE = 'default';
 
-export const RUN_ID_MAX_LENGTH = 256;
+const RUN_ID_MAX_LENGTH = 256;
 /** Printable ASCII without space; `@` is kept for scheduled runs and `:` for generated ids, which carry their queue. */
 const GIVEN_RUN_ID_PATTERN = /^[!-9;-?A-~]+$/;
 

@@ -17,7 +17,7 @@ const RECEIVED: JsonRules = { maxBytes: PARAMS_MAX_BYTES, refuseReservedKeys: tr
 const NO_PARAMS = z.strictObject({});
 const MOST_UNKNOWN_KEYS = 20;
 
-export const schemaOf = (contract: Pick<TaskContract, 'params'>): z.ZodType => contract.params ?? NO_PARAMS;
+const schemaOf = (contract: Pick<TaskContract, 'params'>): z.ZodType => contract.params ?? NO_PARAMS;
 
 /**
  * JSON text of params, as a producer sends it: checked by the schema as the consumer will see them, after JSON.

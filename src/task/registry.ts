@@ -35,10 +35,6 @@ export class TaskRegistry {
     }
   }
 
-  has(name: string): boolean {
-    return this.#tasks.has(name);
-  }
-
   find(name: string): AnyTask | undefined {
     return this.#tasks.get(name);
   }

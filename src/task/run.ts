@@ -42,8 +42,8 @@ export function isTerminal(state: RunState): state is TerminalState {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled' || state === 'expired';
 }
 
-/** Who asked for a run. */
-export const RUN_SOURCES = ['schedule', 'trigger', 'api', 'cli', 'task'] as const;
+/** Who asked for a run; `unknown`: its record is damaged, so that it can be shown but never executed. */
+export const RUN_SOURCES = ['schedule', 'trigger', 'api', 'cli', 'task', 'unknown'] as const;
 export type RunSource = (typeof RUN_SOURCES)[number];
 
 /** Why an attempt failed. A closed list: the same words in records, logs, metrics and the CLI. */

@@ -12,7 +12,7 @@ import {
 import { firstLabels, knownLabels, OTHER } from './labels.ts';
 import type { Metrics } from './metrics.ts';
 
-export const ATTEMPT_OUTCOMES = [
+const ATTEMPT_OUTCOMES = [
   'succeeded',
   'failed',
   'retry',

@@ -2,10 +2,10 @@
 import { firstLabels, OTHER } from './labels.ts';
 import type { Metrics } from './metrics.ts';
 
-export const SLOT_OUTCOMES = ['fired', 'duplicate', 'skipped', 'missed', 'refused', 'failed'] as const;
+export const SLOT_OUTCOMES = ['fired', 'duplicate', 'skipped', 'missed', 'refused'] as const;
 export type SlotOutcome = (typeof SLOT_OUTCOMES)[number];
 
-export const SCHEDULE_STATES = ['active', 'suspended', 'stalled', 'completed'] as const;
+const SCHEDULE_STATES = ['active', 'suspended', 'stalled', 'completed'] as const;
 export type ScheduleStateName = (typeof SCHEDULE_STATES)[number];
 
 /** One schedule as it stands. */
@@ -21,7 +21,7 @@ const MAX_NAMESPACES = 200;
 const MAX_TASKS = 500;
 const MAX_QUEUES = 100;
 /** More schedules than this have no series of their own. */
-export const MAX_SCHEDULE_SERIES = 1_000;
+const MAX_SCHEDULE_SERIES = 1_000;
 
 export interface EngineMetricsOptions {
   readonly metrics: Metrics;

@@ -1,7 +1,9 @@
 /** The log of a process: one JSON object a line, constant messages, values as fields. The only file that knows pino. */
 import { pino, type Logger } from 'pino';
 import { type Clock, systemClock } from '../runtime/clock.ts';
+import { escapeRisky } from '../runtime/printable.ts';
 import type { TaskLog } from '../task/define-task.ts';
+import { textOf } from '../task/thrown.ts';
 import { type LogFields, loggableFields, loggableText } from './log-fields.ts';
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -24,10 +26,6 @@ type Severity = Exclude<LogLevel, 'silent'>;
 
 /** What every line has of its own. */
 const LINE_FIELDS: ReadonlySet<string> = new Set(['level', 'time', 'msg']);
-/** JSON lets these stand unescaped, but a terminal obeys C1 controls and some readers break lines at U+2028 and U+2029. */
-const RISKY = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-const escapeCharacter = (character: string): string =>
-  `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 class PinoLog implements Log {
   readonly #logger: Logger;
@@ -62,7 +60,7 @@ class PinoLog implements Log {
 
   #write(severity: Severity, message: unknown, fields: LogFields | undefined): void {
     if (!this.#logger.isLevelEnabled(severity)) return;
-    const text = loggableText(String(message)); // authors in plain JavaScript log what they like
+    const text = loggableText(textOf(message)); // authors in plain JavaScript log what they like
     if (fields === undefined) this.#logger[severity](text);
     else this.#logger[severity](this.#renamed(loggableFields(fields)), text);
   }
@@ -86,7 +84,7 @@ export function createLog({ level, destination, clock = systemClock }: LogOption
       // Errors are already plain objects when they get here.
       serializers: { err: (value: unknown) => value },
     },
-    { write: (line: string) => void destination.write(line.replace(RISKY, escapeCharacter)) },
+    { write: (line: string) => void destination.write(escapeRisky(line)) },
   );
   return new PinoLog(logger, LINE_FIELDS);
 }

@@ -50,27 +50,14 @@ const CONFINED_GLOBALS = new Map<string, readonly string[]>([
 
 interface SourceFile {
   readonly path: string;
-  readonly imports: readonly { readonly target: string; readonly typeOnly: boolean }[];
+  /** What it imports, types included: who needs a type cannot be read without the file that has it. */
+  readonly imports: readonly string[];
   readonly globals: readonly string[];
-}
-
-function isTypeOnly(node: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
-  if (ts.isExportDeclaration(node)) return node.isTypeOnly;
-  const clause = node.importClause;
-  if (clause === undefined) return false;
-  if (clause.phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
-  const named = clause.namedBindings;
-  return (
-    clause.name === undefined &&
-    named !== undefined &&
-    ts.isNamedImports(named) &&
-    named.elements.every((element) => element.isTypeOnly)
-  );
 }
 
 function read(path: string): SourceFile {
   const tree = ts.createSourceFile(path, readFileSync(join(SRC, path), 'utf8'), ts.ScriptTarget.ESNext, true);
-  const imports: { target: string; typeOnly: boolean }[] = [];
+  const imports: string[] = [];
   const globals: string[] = [];
   const visit = (node: ts.Node): void => {
     if (
@@ -78,11 +65,15 @@ function read(path: string): SourceFile {
       node.moduleSpecifier &&
       ts.isStringLiteral(node.moduleSpecifier)
     ) {
-      imports.push({ target: node.moduleSpecifier.text, typeOnly: isTypeOnly(node) });
+      imports.push(node.moduleSpecifier.text);
+    }
+    if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      const { literal } = node.argument;
+      if (ts.isStringLiteral(literal)) imports.push(literal.text);
     }
     if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
       const [argument] = node.arguments;
-      if (argument && ts.isStringLiteral(argument)) imports.push({ target: argument.text, typeOnly: false });
+      if (argument && ts.isStringLiteral(argument)) imports.push(argument.text);
     }
     if (ts.isPropertyAccessExpression(node)) globals.push(`${node.expression.getText()}.${node.name.text}`);
     if (ts.isCallExpression(node) && ts.isIdentifier(node.expression)) globals.push(node.expression.text);
@@ -113,7 +104,7 @@ test('every import points in a direction that the table of rooms allows', () => 
   const wrong: string[] = [];
   for (const file of files) {
     const room = roomOf(file.path);
-    for (const { target } of file.imports) {
+    for (const target of file.imports) {
       if (!target.startsWith('.')) continue;
       const targetPath = targetOf(file.path, target);
       const targetRoom = roomOf(targetPath);
@@ -136,10 +127,9 @@ test('every folder of src is a room of the table or a composition root', () => {
 test('a library or global that belongs to one room is used nowhere else', () => {
   const wrong: string[] = [];
   for (const file of files) {
-    for (const { target, typeOnly } of file.imports) {
+    for (const target of file.imports) {
       const places = CONFINED[target];
-      if (places !== undefined && !typeOnly && !allowedIn(file.path, places))
-        wrong.push(`${file.path} imports ${target}`);
+      if (places !== undefined && !allowedIn(file.path, places)) wrong.push(`${file.path} imports ${target}`);
     }
     for (const name of file.globals) {
       const places = CONFINED_GLOBALS.get(name);
@@ -150,13 +140,11 @@ test('a library or global that belongs to one room is used nowhere else', () => 
   assert.deepEqual(wrong, []);
 });
 
-test('no import cycle exists, types left aside', () => {
+test('no import cycle exists, not even of types', () => {
   const edges = new Map(
     files.map((file) => [
       file.path,
-      file.imports
-        .filter(({ target, typeOnly }) => target.startsWith('.') && !typeOnly)
-        .map(({ target }) => targetOf(file.path, target)),
+      file.imports.filter((target) => target.startsWith('.')).map((target) => targetOf(file.path, target)),
     ]),
   );
   const cycles: string[] = [];

@@ -33,8 +33,17 @@ export function register(queue: QueueState, registration: Registration): void {
 /** Renews by any sign of life: a lease that is over but was not ended by a recovery pass goes on. */
 export function renew(queue: QueueState, id: string): Incarnation | undefined {
   const incarnation = queue.incarnations.get(id);
-  if (incarnation !== undefined) incarnation.leaseExpiresAtMs = queue.clock.now() + incarnation.leaseMs;
+  if (incarnation === undefined) return undefined;
+  incarnation.leaseExpiresAtMs = queue.clock.now() + incarnation.leaseMs;
+  noteLife(queue, incarnation.leaseMs);
   return incarnation;
+}
+
+/** A consumer is heard of several times in a lease. A silence of all for half of that means that the broker was away. */
+function noteLife(queue: QueueState, leaseMs: number): void {
+  const nowMs = queue.clock.now();
+  if (nowMs > queue.heardUntilMs) queue.wasAway = true;
+  queue.heardUntilMs = Math.max(queue.heardUntilMs, nowMs + Math.floor(leaseMs / 2));
 }
 
 export function cancellationsOf(incarnation: Incarnation): readonly Cancellation[] {
@@ -60,11 +69,9 @@ export function leave(queue: QueueState, id: string): void {
 
 export function recover(queue: QueueState): RecoverReply {
   const nowMs = queue.clock.now();
-  const previousMs = queue.lastRecoveryAtMs;
-  queue.lastRecoveryAtMs = nowMs;
-  // A pass comes every few seconds as long as anyone can reach the broker: a longer gap means that the broker was
-  // away, and that nobody could renew.
-  const amnesty = previousMs === undefined || nowMs - previousMs > queue.leaseMs / 2;
+  noteLife(queue, queue.leaseMs);
+  const amnesty = queue.wasAway;
+  queue.wasAway = false;
   const ended = amnesty ? grantAll(queue, nowMs) : endExpired(queue, nowMs);
   forgetOldManifests(queue, nowMs);
   return { amnesty, ended, ...returnRuns(queue), more: queue.dead.length > 0 };

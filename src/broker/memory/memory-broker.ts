@@ -43,6 +43,7 @@ export function createMemoryBroker({ clock, prefix = 'tidemill' }: MemoryBrokerO
     get connected() {
       return !closed;
     },
+    connectionEpoch: undefined,
     queue,
     queueNames: async () =>
       [...states.values()]

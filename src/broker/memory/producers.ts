@@ -24,11 +24,13 @@ function enqueue(queue: QueueState, request: RunRequest): EnqueueOutcome {
   if (queue.isFull) return 'full';
   const { id, task, priority, params, options, runAtMs, delayMs, expiresInMs } = request;
   const waitMs = runAtMs === undefined ? (delayMs ?? 0) : runAtMs - queue.clock.now();
-  queue.add({ id, task, priority, params, options, delayMs: waitMs, expiresInMs });
+  const expiresAtMs =
+    expiresInMs === undefined ? undefined : queue.clock.now() + Math.max(0, waitMs) + expiresInMs;
+  queue.add({ id, task, priority, params, options, delayMs: waitMs, expiresAtMs });
   return 'enqueued';
 }
 
-export function cancel(queue: QueueState, id: string, reason: string): CancelOutcome {
+function cancel(queue: QueueState, id: string, reason: string): CancelOutcome {
   const run = queue.runs.get(id);
   if (run === undefined) return 'not-found';
   if (isTerminal(run.state)) return 'ended';

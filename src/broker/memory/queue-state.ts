@@ -42,16 +42,20 @@ export interface NewRun {
   readonly params: string;
   readonly options: RunOptions;
   readonly delayMs: number;
-  readonly expiresInMs: number | undefined;
+  /** Taken as the due time where that is later. */
+  readonly expiresAtMs: number | undefined;
 }
 
 export class QueueState {
   readonly name: string;
   readonly clock: Clock;
   settings: QueueSettings = DEFAULT_QUEUE_SETTINGS;
-  /** L of the recovery rule: the lease of the last registration. */
+  /** The lease of the last registration. */
   leaseMs = DEFAULT_LEASE_MS;
-  lastRecoveryAtMs: number | undefined;
+  /** When the next sign of life of any consumer is due at the latest. */
+  heardUntilMs = -1;
+  /** The next recovery pass judges nobody; so it is for the first. */
+  wasAway = true;
   paused = false;
   used = false;
 
@@ -105,7 +109,8 @@ export class QueueState {
   /** Makes a run; the caller has checked that the id is free. */
   add(request: NewRun): Run {
     const nowMs = this.clock.now();
-    const { id, task, priority, params, options, delayMs, expiresInMs } = request;
+    const { id, task, priority, params, options, delayMs, expiresAtMs } = request;
+    const dueMs = nowMs + Math.max(0, delayMs);
     const run: Run = {
       ...{
         id,
@@ -121,7 +126,7 @@ export class QueueState {
       ...{ dueAtMs: undefined, startedAtMs: undefined, endedAtMs: undefined, incarnation: undefined },
       ...{ result: undefined, error: undefined, cancelReason: undefined, suspect: false, token: undefined },
       ...{ cancelRequested: undefined, holder: undefined, place: undefined, bytes: 0 },
-      expiresAtMs: expiresInMs === undefined ? undefined : nowMs + Math.max(0, delayMs) + expiresInMs,
+      expiresAtMs: expiresAtMs === undefined ? undefined : Math.max(dueMs, expiresAtMs),
     };
     this.runs.set(id, run);
     const schedule = this.scheduleOf(run);

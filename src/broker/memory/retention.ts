@@ -6,7 +6,7 @@ import type { Run } from './run.ts';
 /** What a record costs beside its texts: a rough figure, alike for every run. */
 const RECORD_OVERHEAD_BYTES = 150;
 
-export function sizeOf(run: Run): number {
+function sizeOf(run: Run): number {
   const texts = [
     run.id,
     run.task,

@@ -12,7 +12,7 @@ export interface TaskEntry {
 }
 
 /** The manifest that decides where several disagree: the newest build, then the greater hash. */
-export function isNewer(a: TaskManifest, b: TaskManifest): boolean {
+function isNewer(a: TaskManifest, b: TaskManifest): boolean {
   return a.builtAtMs > b.builtAtMs || (a.builtAtMs === b.builtAtMs && a.hash > b.hash);
 }
 

@@ -15,6 +15,8 @@ export const DEFAULT_CALL_TIMEOUT_MS = 4_000;
 /** Beyond this many calls without an answer more would only use memory. */
 const MOST_PENDING = 10_000;
 const SWEEP_MS = 100;
+/** From a socket to its first call. ioredis would wait for each reply of the handshake in turn, 5 s for one that was lost. */
+const HANDSHAKE_MS = 3_000;
 
 interface PendingCall {
   readonly doing: string;
@@ -33,6 +35,8 @@ export class Connection implements AsyncDisposable {
   #lastError: Error | undefined;
   /** ioredis calls a socket ready that it is about to give up, so this is noted here. */
   #isReady = false;
+  /** When the socket that is not ready yet was opened. */
+  #connectedAtMs: number | undefined;
   #isAnswering = false;
   #isClosed = false;
   #connects = 0;
@@ -43,6 +47,9 @@ export class Connection implements AsyncDisposable {
     this.#client = createClient(address, 'calls');
     this.#client.on('error', (error: Error) => {
       this.#lastError = withoutCommand(error);
+    });
+    this.#client.on('connect', () => {
+      this.#connectedAtMs = this.#clock.monotonic();
     });
     this.#client.on('ready', () => this.#onReady());
     this.#client.on('close', () => this.#onClose());
@@ -107,6 +114,7 @@ export class Connection implements AsyncDisposable {
 
   #onReady(): void {
     this.#lastError = undefined;
+    this.#connectedAtMs = undefined;
     this.#isReady = true;
     this.#isAnswering = true;
     this.#connects += 1;
@@ -116,6 +124,7 @@ export class Connection implements AsyncDisposable {
   /** What was in flight has no answer to come; what was not yet sent waits for the next connection. */
   #onClose(): void {
     this.#isReady = false;
+    this.#connectedAtMs = undefined;
     this.#isAnswering = false;
     this.#rejectWhere(
       (call) => call.isSent,
@@ -135,6 +144,7 @@ export class Connection implements AsyncDisposable {
     this.#sweep = this.#clock.after(SWEEP_MS, () => {
       this.#sweep = undefined;
       this.#rejectOverdue();
+      this.#giveUpHandshake();
       if (this.#pending.size > 0) this.#armSweep();
     });
   }
@@ -153,6 +163,14 @@ export class Connection implements AsyncDisposable {
     // come on this one have nobody to go to.
     this.#isReady = false;
     this.#isAnswering = false;
+    this.#client.disconnect(true);
+  }
+
+  /** A handshake that began while replies were lost never ends; the next socket may be better off. */
+  #giveUpHandshake(): void {
+    if (this.#connectedAtMs === undefined) return;
+    if (this.#clock.monotonic() - this.#connectedAtMs < HANDSHAKE_MS) return;
+    this.#connectedAtMs = undefined;
     this.#client.disconnect(true);
   }
 

@@ -138,7 +138,7 @@ export class RedisConsumerPort implements ConsumerPort {
 const MALFORMED: RunError = {
   reason: 'MalformedRecord',
   name: 'MalformedRecord',
-  message: 'the options of this run cannot be read; something else wrote its record',
+  message: 'the record of this run cannot be read; something else wrote it',
 };
 
 function encodeRegistration({

@@ -135,7 +135,7 @@ export function queueKeys(prefix: string, queue: string) {
     outcomes: `${base}outcomes`,
 
     // --- producers
-    /** HASH batch number → its answers, one letter each; the last 16. Lives for 10 minutes after the last batch. */
+    /** HASH slot → `number answers` of its last batch, one letter each. Lives for 10 minutes after the last batch. */
     producer: (producer: string) => `${base}producer:${producer}`,
 
     // --- schedules

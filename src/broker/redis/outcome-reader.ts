@@ -10,6 +10,8 @@ import { LONGEST_BLOCK_MS } from './wake-reader.ts';
 
 const PAUSE_AFTER_ERROR_MS = 250;
 const ENTRIES_READ = 100;
+/** Reading goes on for so long when nobody waits: whoever asks again and again must not connect each time. */
+const KEPT_MS = 5_000;
 
 const EntriesSchema = z.array(z.tuple([z.string(), z.array(z.string()).nullable()]));
 const StreamsSchema = z.array(z.tuple([z.string(), EntriesSchema]));
@@ -34,6 +36,7 @@ export class OutcomeReader implements Disposable {
   readonly #waiters = new Map<string, Set<Look>>();
   #client: RedisClient | undefined;
   #isReading = false;
+  #lastWaitAtMs = 0;
   #isClosed = false;
 
   constructor(address: RedisAddress, key: string, clock: Clock) {
@@ -103,17 +106,19 @@ export class OutcomeReader implements Disposable {
     const looks = this.#waiters.get(id);
     looks?.delete(look);
     if (looks?.size === 0) this.#waiters.delete(id);
-    if (this.#waiters.size > 0) return;
-    // Nobody waits: the blocking read ends with its connection.
-    this.#client?.disconnect();
-    this.#client = undefined;
+    this.#lastWaitAtMs = this.#clock.monotonic();
   }
 
-  /** One loop for all waiters, while there are any. Never rejects. */
+  get #isNeeded(): boolean {
+    if (this.#isClosed) return false;
+    return this.#waiters.size > 0 || this.#clock.monotonic() - this.#lastWaitAtMs < KEPT_MS;
+  }
+
+  /** One loop for all waiters, while there are any and a little longer. Never rejects. */
   async #readWhileAwaited(): Promise<void> {
     this.#isReading = true;
     let cursor: string | undefined;
-    while (this.#waiters.size > 0 && !this.#isClosed) {
+    while (this.#isNeeded) {
       this.#client ??= createClient(this.#address, 'blocking');
       try {
         if (cursor === undefined) {
@@ -127,6 +132,8 @@ export class OutcomeReader implements Disposable {
         await this.#clock.sleep(PAUSE_AFTER_ERROR_MS);
       }
     }
+    this.#client?.disconnect();
+    this.#client = undefined;
     this.#isReading = false;
   }
 

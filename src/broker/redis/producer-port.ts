@@ -5,6 +5,7 @@ import { isTaskName } from '../../task/names.ts';
 import type { RunRequest } from '../../task/request.ts';
 import type { RunRecord } from '../../task/run.ts';
 import type { CancelOutcome, EnqueueOutcome, ProducerPort, RedriveOutcome } from '../broker.ts';
+import { EnqueueBatcher, type Batch, type EncodedRun } from './enqueue-batcher.ts';
 import type { OutcomeReader } from './outcome-reader.ts';
 import type { QueueContext } from './queue-context.ts';
 import { decodeRecord, encodeBody, encodeReason } from './record.ts';
@@ -21,38 +22,25 @@ const REDRIVEN: Readonly<Record<string, RedriveOutcome>> = { r: 'redriven', f: '
 
 /** A batch whose answer was lost is sent once more under its number, and answered as the first time. */
 const ENQUEUE_TRIES = 2;
-const ENQUEUE_TRY_MS = 2_200;
 
-export class RedisProducerPort implements ProducerPort {
+export class RedisProducerPort implements ProducerPort, Disposable {
   readonly #queue: QueueContext;
   readonly #outcomes: OutcomeReader;
-  /** Names this process's numbered batches. */
+  readonly #batcher: EnqueueBatcher;
+  /** Names this process's batches. */
   readonly #producer = randomBytes(12).toString('hex');
-  #batches = 0;
 
   constructor(queue: QueueContext, outcomes: OutcomeReader) {
     this.#queue = queue;
     this.#outcomes = outcomes;
+    this.#batcher = new EnqueueBatcher((batch) => this.#send(batch), queue.clock);
   }
 
+  /** Calls that come together share a script; each has its own outcomes. Runs are made in the order of the calls. */
   async enqueue(requests: readonly RunRequest[]): Promise<readonly EnqueueOutcome[]> {
     if (requests.length === 0) return [];
     requests.forEach(checkRequest);
-    await this.#queue.list();
-    const { distinct, positions } = withoutRepeats(requests);
-    const { args, order } = encodeBatch(distinct);
-    this.#batches += 1;
-    const answers = asAnswers(
-      await this.#send([this.#producer, String(this.#batches), ...args]),
-      ENQUEUED,
-      distinct.length,
-    );
-    const outcomes = new Map<number, EnqueueOutcome>();
-    order.forEach((index, place) => outcomes.set(index, answers[place] ?? 'full'));
-    return positions.map(({ index, isRepeat }) => {
-      const outcome = outcomes.get(index) ?? 'full';
-      return isRepeat && outcome === 'enqueued' ? 'duplicate' : outcome;
-    });
+    return this.#batcher.add(requests.map(encodeRun));
   }
 
   async cancel(ids: readonly string[], reason: string): Promise<readonly CancelOutcome[]> {
@@ -77,13 +65,20 @@ export class RedisProducerPort implements ProducerPort {
     return this.#outcomes.waitForEnd(id, options, () => this.get(id));
   }
 
-  async #send(args: readonly string[]): Promise<unknown> {
-    for (let attempt = 1; ; attempt += 1) {
+  [Symbol.dispose](): void {
+    this.#batcher[Symbol.dispose]();
+  }
+
+  async #send({ slot, number, runs, deadlineMs }: Batch): Promise<readonly EnqueueOutcome[]> {
+    const args = [this.#producer, String(slot), String(number), ...encodeRuns(runs)];
+    for (let triesLeft = ENQUEUE_TRIES; ; triesLeft -= 1) {
+      const tryMs = (): number => Math.max(1, (deadlineMs - this.#queue.clock.monotonic()) / triesLeft);
       try {
-        return await this.#queue.run('enqueue', args, ENQUEUE_TRY_MS);
+        await this.#queue.list(tryMs());
+        return asAnswers(await this.#queue.run('enqueue', args, tryMs()), ENQUEUED, runs.length);
       } catch (error) {
         const isUnknown = error instanceof TidemillError && error.code === 'BROKER_UNAVAILABLE';
-        if (!isUnknown || attempt === ENQUEUE_TRIES) throw error;
+        if (!isUnknown || triesLeft === 1) throw error;
       }
     }
   }
@@ -92,7 +87,7 @@ export class RedisProducerPort implements ProducerPort {
 /** Ids become fields of hashes and words of lists, so they hold no white space and do not begin like our own fields. */
 const RUN_ID_PATTERN = /^[^\s\p{Cc}]{1,512}$/u;
 
-function checkRequest({ id, task }: RunRequest): void {
+function checkRequest({ id, task, runAtMs = 0, delayMs = 0, expiresInMs = 0 }: RunRequest): void {
   if (!RUN_ID_PATTERN.test(id)) {
     throw new TidemillError(
       'RUN_ID_INVALID',
@@ -102,58 +97,39 @@ function checkRequest({ id, task }: RunRequest): void {
   if (!isTaskName(task)) {
     throw new TidemillError('TASK_INVALID', `${JSON.stringify(task.slice(0, 80))} is no name of a task`);
   }
-}
-
-interface Distinct {
-  readonly distinct: readonly RunRequest[];
-  /** For each request: which of `distinct` answers it. */
-  readonly positions: readonly { readonly index: number; readonly isRepeat: boolean }[];
-}
-
-/** Of requests with the same id the first counts; groups are sent out of order, so Redis could not tell which was first. */
-function withoutRepeats(requests: readonly RunRequest[]): Distinct {
-  const indexes = new Map<string, number>();
-  const distinct: RunRequest[] = [];
-  const positions = requests.map((request) => {
-    const known = indexes.get(request.id);
-    if (known !== undefined) return { index: known, isRepeat: true };
-    indexes.set(request.id, distinct.length);
-    distinct.push(request);
-    return { index: distinct.length - 1, isRepeat: false };
-  });
-  return { distinct, positions };
-}
-
-/** Requests with the same timing share one header: fewer strings are what makes a script fast. */
-function encodeBatch(requests: readonly RunRequest[]): {
-  readonly args: readonly string[];
-  readonly order: readonly number[];
-} {
-  const groups = new Map<string, { readonly header: readonly string[]; readonly indexes: number[] }>();
-  requests.forEach((request, index) => {
-    const header = timing(request);
-    const key = header.join(' ');
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { header, indexes: [index] });
-    else group.indexes.push(index);
-  });
-  const args: string[] = [];
-  const order: number[] = [];
-  for (const { header, indexes } of groups.values()) {
-    args.push(...header, String(indexes.length));
-    for (const index of indexes) {
-      const request = requests[index];
-      if (request === undefined) continue;
-      order.push(index);
-      args.push(request.id, encodeBody(request));
-    }
+  // Else the script would refuse it, and with it whatever came together with it.
+  if (![runAtMs, delayMs, expiresInMs].every(Number.isFinite)) {
+    const times = JSON.stringify({ runAtMs, delayMs, expiresInMs }, (_name, value: unknown) =>
+      typeof value === 'number' ? String(value) : value,
+    );
+    throw new TidemillError(
+      'ENQUEUE_INVALID',
+      `the times of a run must be finite numbers of ms, not ${times}`,
+    );
   }
-  return { args, order };
 }
 
-function timing({ runAtMs, delayMs, expiresInMs }: RunRequest): readonly string[] {
+function encodeRun(request: RunRequest): EncodedRun {
+  return { id: request.id, body: encodeBody(request), timing: encodeTiming(request) };
+}
+
+function encodeTiming({ runAtMs, delayMs, expiresInMs }: RunRequest): EncodedRun['timing'] {
   const expires = expiresInMs === undefined ? '' : String(Math.round(expiresInMs));
   return runAtMs === undefined
     ? ['after', String(Math.round(delayMs ?? 0)), expires]
     : ['at', String(Math.round(runAtMs)), expires];
+}
+
+/** Neighbours with the same timing share one header: fewer strings are what makes a script fast. */
+function encodeRuns(runs: readonly EncodedRun[]): readonly string[] {
+  const args: string[] = [];
+  let start = 0;
+  for (const [index, { timing }] of runs.entries()) {
+    const next = runs[index + 1];
+    if (next !== undefined && next.timing.every((word, place) => word === timing[place])) continue;
+    args.push(...timing, String(index + 1 - start));
+    for (const { id, body } of runs.slice(start, index + 1)) args.push(id, body);
+    start = index + 1;
+  }
+  return args;
 }

@@ -16,6 +16,7 @@ export class QueueContext {
   readonly #runner: ScriptRunner;
   readonly #queuesKey: string;
   #isListed = false;
+  #listing: Promise<void> | undefined;
 
   constructor(name: string, prefix: string, address: RedisAddress, connection: Connection, clock: Clock) {
     this.name = name;
@@ -41,10 +42,20 @@ export class QueueContext {
    * Enters the queue in the list of queues, before its first use by this process. The list is in another slot of a cluster,
    * so it cannot be part of a transition; a full Redis, which refuses it, must not keep work from draining.
    */
-  async list(): Promise<void> {
+  async list(timeoutMs?: number): Promise<void> {
     if (this.#isListed) return;
+    // One at a time, and all who wait go on in the order in which they came.
+    this.#listing ??= this.#list(timeoutMs).finally(() => (this.#listing = undefined));
+    await this.#listing;
+  }
+
+  async #list(timeoutMs: number | undefined): Promise<void> {
     try {
-      await this.#connection.call('list the queue', (client) => client.sadd(this.#queuesKey, this.name));
+      await this.#connection.call(
+        'list the queue',
+        (client) => client.sadd(this.#queuesKey, this.name),
+        timeoutMs,
+      );
       this.#isListed = true;
     } catch (error) {
       if (!(error instanceof TidemillError) || error.code !== 'BROKER_REFUSED') throw error;

@@ -33,7 +33,9 @@ const STATE_OF: Readonly<Record<string, RunState>> = {
   x: 'expired',
 };
 
-const HEAD_PATTERN = /^([pdrsfcx]);(\d+);(\d+);([01]);(\d+);(\d*);(\d*);(\d*);(\d*);([^;\n]*)$/;
+/** As in `lib/runs.lua`, which says why the numbers of digits are bounded. */
+const HEAD_PATTERN =
+  /^([pdrsfcx]);(\d{1,9});(\d{1,9});([01]);(\d{1,15});(\d{0,15});(\d{0,15});(\d{0,15});(\d{0,15});([^;\n]*)$/;
 
 interface Head {
   readonly state: RunState;
@@ -109,8 +111,7 @@ export function decodeRecord(
   if (parts === undefined) return undefined;
   const head = decodeHead(parts.head);
   const lane = parseLane(parts.identity.split(';', 1)[0] ?? '');
-  const options = decodeOptions(parts.options);
-  if (head === undefined || lane === undefined || options === undefined) return undefined;
+  if (head === undefined || lane === undefined) return undefined;
   const record: RunRecord = {
     id,
     queue,
@@ -118,7 +119,7 @@ export function decodeRecord(
     priority: lane.priority,
     state: head.state,
     params: parts.params,
-    options,
+    options: decodeOptions(parts.options),
     attempt: head.attempt,
     deaths: head.deaths,
     enqueuedAtMs: head.enqueuedAtMs,
@@ -159,13 +160,14 @@ function splitRecord(text: string): RecordParts | undefined {
   const second = text.indexOf('\n', first + 1);
   const third = text.indexOf('\n', second + 1);
   const fourth = text.indexOf('\n', third + 1);
-  if (first < 0 || second <= first || third <= second || fourth <= third) return undefined;
+  if (first < 0 || second <= first || third <= second) return undefined;
+  const optionsEnd = fourth < 0 ? text.length : fourth;
   return {
     head: text.slice(0, first),
     outcome: text.slice(first + 1, second),
     identity: text.slice(second + 1, third),
-    options: text.slice(third + 1, fourth),
-    params: text.slice(fourth + 1),
+    options: text.slice(third + 1, optionsEnd),
+    params: text.slice(optionsEnd + 1),
   };
 }
 
@@ -202,13 +204,14 @@ function instants(
 }
 
 /** Plain runs all carry the same few options, so the last text parsed is very often the next one too. */
-const lastOptions: { text: string; options: RunOptions | undefined } = { text: '', options: undefined };
+const lastOptions: { text: string; options: RunOptions } = { text: '', options: { source: 'unknown' } };
 
-function decodeOptions(text: string): RunOptions | undefined {
+/** Options that cannot be read are of an unknown source: people can look at the run, and no consumer starts it. */
+function decodeOptions(text: string): RunOptions {
   if (text === lastOptions.text) return lastOptions.options;
   const parsed = OptionsSchema.safeParse(parseJson(text));
   lastOptions.text = text;
-  lastOptions.options = parsed.success ? parsed.data : undefined;
+  lastOptions.options = parsed.success ? parsed.data : { source: 'unknown' };
   return lastOptions.options;
 }
 

@@ -27,7 +27,7 @@ import { WakeReaders } from './wake-reader.ts';
 
 class RedisQueue implements Queue, Disposable {
   readonly name: string;
-  readonly runs: ProducerPort;
+  readonly runs: ProducerPort & Disposable;
   readonly work: ConsumerPort;
   readonly schedules: SchedulePort;
   readonly inspect: InspectPort;
@@ -48,6 +48,7 @@ class RedisQueue implements Queue, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.runs[Symbol.dispose]();
     this.#outcomes[Symbol.dispose]();
     this.#wakes[Symbol.dispose]();
   }

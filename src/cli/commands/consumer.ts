@@ -19,7 +19,7 @@ import { joinObservers } from '../observers.ts';
 import { collectQueues } from '../queue-gauges.ts';
 import { CONSUMER_RULES, ConsumerSettings } from '../settings.ts';
 import { VERSION } from '../version.ts';
-import { loadTaskSet, type TaskSet, WorkerParts } from '../worker.ts';
+import { loadTaskSet, type TaskSet, workerLimits, WorkerParts } from '../worker.ts';
 
 const NoOptions = z.object({});
 
@@ -66,13 +66,9 @@ async function runConsumer({
   const observer = joinObservers(SILENT_OBSERVER, counted);
   const parts = stack.use(
     await WorkerParts.open({
+      ...workerLimits(settings),
       ...{ tasks, broker, io, log, observer, poolObserver: counted },
       loopLag: guard.attributing(new WatchedLoopLag({ log, observer })),
-      concurrency: settings.concurrency,
-      cpuConcurrency: settings.cpuConcurrency,
-      drainMs: settings.drain,
-      killGraceMs: settings.killGrace,
-      childHeapBytes: settings.childHeap,
       leaseMs: settings.lease,
       renewEveryMs: settings.heartbeat,
       settings: queueSettings(settings),

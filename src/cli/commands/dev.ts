@@ -1,13 +1,10 @@
 /** `tidemill dev`: schedules, queue and tasks in one process, with what happens on the screen. */
 import type { Command } from 'commander';
-import { z } from 'zod';
-import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { addCommand, type Surroundings } from '../command.ts';
+import { DevOptions } from '../dev/call.ts';
 import { startDev } from '../dev/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
 import { DevSettings } from '../settings.ts';
-
-const DevOptions = z.object({ watch: z.boolean().default(true) });
-export type DevCall = Call<typeof DevSettings, typeof DevOptions>;
 
 export function addDev(program: Command, surroundings: Surroundings): void {
   addCommand(

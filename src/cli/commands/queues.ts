@@ -1,8 +1,10 @@
 /** `tidemill queues`: what waits and runs in each queue; switching one off and on, and emptying it. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { QueueStats } from '../../broker/broker.ts';
+import type { Broker, QueueStats } from '../../broker/broker.ts';
+import { TidemillError } from '../../runtime/errors.ts';
 import { checkQueueName } from '../../task/names.ts';
+import { didYouMean } from '../../task/near-names.ts';
 import { addCommand, type Surroundings } from '../command.ts';
 import { withBroker } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -12,6 +14,7 @@ import { REDIS_RULES } from '../redis-settings.ts';
 import { QueuesSettings } from '../settings.ts';
 import { type Column, table } from '../table.ts';
 import { addPurge } from './queues-purge.ts';
+import { addSwitches } from './switches.ts';
 
 const COLUMNS: readonly Column<QueueStats>[] = [
   { heading: 'QUEUE', cell: ({ queue }) => queue },
@@ -36,8 +39,13 @@ export function addQueues(program: Command, surroundings: Surroundings): void {
     .description('Look at queues; pause, resume and empty them.');
 
   addList(queues, surroundings);
-  addSwitch(queues, surroundings, 'pause', true);
-  addSwitch(queues, surroundings, 'resume', false);
+  addSwitches(queues, surroundings, {
+    noun: 'queue',
+    details: 'Runs that are executing go on; enqueuing and schedules go on, and their runs wait.',
+    examples: ['default'],
+    settings: QueuesSettings,
+    set: setPaused,
+  });
   addPurge(queues, surroundings);
 }
 
@@ -68,41 +76,18 @@ function addList(queues: Command, surroundings: Surroundings): void {
   );
 }
 
-function addSwitch(queues: Command, surroundings: Surroundings, name: string, paused: boolean): void {
-  addCommand(
-    queues,
-    {
-      name,
-      summary: paused ? 'stop handing out runs of a queue' : 'hand out runs of a queue again',
-      ...(paused && {
-        details: 'Runs that are executing go on; enqueuing and schedules go on, and their runs wait.',
-      }),
-      args: [['<queue>', 'name of the queue']],
-      examples: [`tidemill queues ${name} default`],
-      settings: QueuesSettings,
-      rules: REDIS_RULES,
-      options: z.object({}),
-      run: async ({ settings, args: [queue = ''], json, io }) => {
-        checkQueueName(queue);
-        const exists = await withBroker({ settings, io }, async (broker) => {
-          const known = (await broker.queueNames()).includes(queue);
-          if (known) await broker.queue(queue).inspect.setQueuePaused(paused);
-          return known;
-        });
-        if (!exists) {
-          io.stderr.write(
-            `no queue ${queue} was used yet in this Redis, with this prefix: nothing was changed\n`,
-          );
-          return EXIT.failure;
-        }
-        if (json) writeJson(io, { queue, paused });
-        else
-          io.stdout.write(
-            `queue ${queue} is ${paused ? 'paused: its runs wait until it is resumed' : 'active'}\n`,
-          );
-        return EXIT.ok;
-      },
-    },
-    surroundings,
-  );
+async function setPaused(
+  broker: Broker,
+  { name, paused }: { readonly name: string; readonly paused: boolean },
+): Promise<{ readonly queue: string }> {
+  checkQueueName(name);
+  const known = await broker.queueNames();
+  if (!known.includes(name)) {
+    throw new TidemillError(
+      'QUEUE_UNKNOWN',
+      `no queue ${name} was used yet in this Redis, with this prefix${didYouMean(name, known)}: nothing was changed`,
+    );
+  }
+  await broker.queue(name).inspect.setQueuePaused(paused);
+  return { queue: name };
 }

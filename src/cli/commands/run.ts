@@ -188,9 +188,14 @@ async function runHere(call: RunCall): Promise<ExitCode> {
   });
   const done = new AbortController();
   const consuming = parts.consumer([HERE_QUEUE]).run(AbortSignal.any([shutdown.signal, done.signal]));
+  // Should it end by itself, nothing is left that could end the run.
+  const alone = new AbortController();
+  const abandon = (): void => alone.abort();
+  consuming.then(abandon, abandon);
+  const until = AbortSignal.any([shutdown.signal, alone.signal]);
   try {
     await broker.queue(HERE_QUEUE).runs.enqueue([request]);
-    const record = await endedHere(broker, request.id, shutdown.signal);
+    const record = await endedHere(broker, request.id, until);
     return reportEnd(io, json, record);
   } finally {
     done.abort();

@@ -1,7 +1,7 @@
 /** `tidemill tasks`: what the consumers of a queue can run, and switching one task off and on. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { Queue, TaskStats } from '../../broker/broker.ts';
+import type { Broker, Queue, TaskStats } from '../../broker/broker.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import type { TaskDescription } from '../../task/manifest.ts';
 import { DEFAULT_QUEUE, isTaskName, TASK_NAME_RULE } from '../../task/names.ts';
@@ -14,6 +14,7 @@ import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { InspectSettings } from '../settings.ts';
 import { type Column, table } from '../table.ts';
+import { addSwitches } from './switches.ts';
 
 interface TaskRow extends TaskStats {
   readonly queue: string;
@@ -48,8 +49,14 @@ export function addTasks(program: Command, surroundings: Surroundings): void {
     .description('Look at tasks, pause and resume them.');
 
   addList(tasks, surroundings);
-  addSwitch(tasks, surroundings, 'pause', true);
-  addSwitch(tasks, surroundings, 'resume', false);
+  addSwitches(tasks, surroundings, {
+    noun: 'task',
+    details:
+      'Runs that are executing go on; what is enqueued waits. The other tasks of the queue are not touched.',
+    examples: ['fetch-data', 'fetch-data --queue reports'],
+    settings: InspectSettings,
+    set: setPaused,
+  });
 }
 
 function addList(tasks: Command, surroundings: Surroundings): void {
@@ -92,49 +99,30 @@ function addList(tasks: Command, surroundings: Surroundings): void {
   );
 }
 
-function addSwitch(tasks: Command, surroundings: Surroundings, name: string, paused: boolean): void {
-  addCommand(
-    tasks,
-    {
-      name,
-      summary: paused ? 'stop handing out runs of a task' : 'hand out runs of a task again',
-      ...(paused && {
-        details:
-          'Runs that are executing go on; what is enqueued waits. The other tasks of the queue are not touched.',
-      }),
-      args: [['<task>', 'name of the task']],
-      examples: [`tidemill tasks ${name} fetch-data`, `tidemill tasks ${name} fetch-data --queue reports`],
-      settings: InspectSettings,
-      rules: REDIS_RULES,
-      options: z.object({}),
-      run: async ({ settings, args: [task = ''], json, io }) => {
-        if (!isTaskName(task))
-          throw new TidemillError(
-            'TASK_UNKNOWN',
-            `task name ${JSON.stringify(task)} must be ${TASK_NAME_RULE}`,
-          );
-        const queue = settings.queue ?? DEFAULT_QUEUE;
-        await withBroker({ settings, io }, async (broker) => {
-          const { inspect } = broker.queue(queue);
-          const known = (await inspect.tasks()).map((stats) => stats.task);
-          if (!known.includes(task)) {
-            throw new TidemillError(
-              'TASK_UNKNOWN',
-              `queue ${queue} knows no task ${task}${didYouMean(task, known)}: nothing was changed`,
-            );
-          }
-          await inspect.setTaskPaused(task, paused);
-        });
-        if (json) writeJson(io, { queue, task, paused });
-        else
-          io.stdout.write(
-            `task ${task} is ${paused ? `paused in queue ${queue}: its runs wait until it is resumed` : `active in queue ${queue}`}\n`,
-          );
-        return EXIT.ok;
-      },
-    },
-    surroundings,
-  );
+async function setPaused(
+  broker: Broker,
+  {
+    name: task,
+    settings,
+    paused,
+  }: {
+    readonly name: string;
+    readonly settings: z.output<typeof InspectSettings>;
+    readonly paused: boolean;
+  },
+): Promise<{ readonly queue: string; readonly task: string }> {
+  if (!isTaskName(task))
+    throw new TidemillError('TASK_UNKNOWN', `task name ${JSON.stringify(task)} must be ${TASK_NAME_RULE}`);
+  const { name: queue, inspect } = broker.queue(settings.queue ?? DEFAULT_QUEUE);
+  const known = (await inspect.tasks()).map((stats) => stats.task);
+  if (!known.includes(task)) {
+    throw new TidemillError(
+      'TASK_UNKNOWN',
+      `queue ${queue} knows no task ${task}${didYouMean(task, known)}: nothing was changed`,
+    );
+  }
+  await inspect.setTaskPaused(task, paused);
+  return { queue, task };
 }
 
 async function rowsOf({ name, inspect }: Queue): Promise<readonly TaskRow[]> {

@@ -28,7 +28,7 @@ export function renderLine(
 }
 
 /** Local time of the day: what the watch of the person in front of it says. */
-export function clockTime(ms: number): string {
+function clockTime(ms: number): string {
   return new Intl.DateTimeFormat('en-GB', {
     hour: '2-digit',
     minute: '2-digit',

@@ -15,7 +15,6 @@ import { TidemillError } from '../../runtime/errors.ts';
 import { type Shutdown, watchSignals } from '../../runtime/shutdown.ts';
 import { type ConsumerMetrics, consumerMetrics } from '../../telemetry/consumer-metrics.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
-import type { DevCall } from '../commands/dev.ts';
 import { watchEngine } from '../engine-watch.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural, showRelative } from '../format.ts';
@@ -30,7 +29,8 @@ import { runTogether } from '../run-together.ts';
 import { ScheduleBoard } from '../schedule-board.ts';
 import { showSpec } from '../show-timing.ts';
 import { VERSION } from '../version.ts';
-import { loadTaskSet, type TaskSet, WorkerParts } from '../worker.ts';
+import { loadTaskSet, type TaskSet, workerLimits, WorkerParts } from '../worker.ts';
+import type { DevCall } from './call.ts';
 import { DevConsole } from './console.ts';
 import { consumerTeller, engineTeller } from './events.ts';
 import { QueueFollower } from './queue-follower.ts';
@@ -44,6 +44,7 @@ export async function startDev(call: DevCall): Promise<ExitCode> {
   const { settings, options, io } = call;
   const tasks = await loadTaskSet(settings.tasks, io);
   let changed: string | undefined;
+  let code: ExitCode;
   {
     using shutdown = watchSignals();
     const onChange = (file: string): void => {
@@ -53,11 +54,11 @@ export async function startDev(call: DevCall): Promise<ExitCode> {
     using _watcher = options.watch
       ? watchTasks({ paths: settings.tasks, cwd: io.cwd, clock: io.clock, onChange })
       : undefined;
-    await runDev(call, tasks, shutdown, () => changed);
+    code = await runDev(call, tasks, shutdown, () => changed);
   }
   // Everything is disposed by now: what follows is another program.
   if (changed !== undefined) restartProcess();
-  return EXIT.ok;
+  return code;
 }
 
 /** What all parts of `dev` are given. */
@@ -76,7 +77,7 @@ async function runDev(
   tasks: TaskSet,
   shutdown: Shutdown,
   changed: () => string | undefined,
-): Promise<void> {
+): Promise<ExitCode> {
   const { settings, io, json } = call;
   const { signal } = shutdown;
   const startedMs = io.clock.now();
@@ -94,8 +95,7 @@ async function runDev(
   const context: Context = { call, tasks, broker, metrics, counted, screen, guard };
   const parts = stack.use(await openParts(context));
   const follower = new QueueFollower({
-    broker,
-    clock: io.clock,
+    ...{ broker, clock: io.clock, log: screen.log },
     makeConsumer: (queues) => parts.consumer(queues),
   });
   const live = (): readonly string[] => follower.consumers.flatMap(liveReasons);
@@ -124,6 +124,7 @@ async function runDev(
     (until) => follower.run(until),
   ]);
   if (changed() === undefined) screen.summarise(startedMs);
+  return guard.fatal ? EXIT.failure : EXIT.ok;
 }
 
 /** In memory: no call of it is worth timing. */
@@ -150,13 +151,9 @@ function openParts({
     consumerTeller(tell, () => io.clock.now()),
   );
   return WorkerParts.open({
+    ...workerLimits(settings),
     ...{ tasks, broker, io, log, observer, poolObserver: counted },
     loopLag: guard.attributing(new WatchedLoopLag({ log, observer })),
-    concurrency: settings.concurrency,
-    cpuConcurrency: settings.cpuConcurrency,
-    drainMs: settings.drain,
-    killGraceMs: settings.killGrace,
-    childHeapBytes: settings.childHeap,
   });
 }
 
@@ -171,7 +168,7 @@ function fileSource({
     clock: io.clock,
     install: INSTALL,
     code: codeObjects(tasks.registry, settings.namespace),
-    parse: parseManifests,
+    parse: (text, file) => parseManifests(text, file, { defaultNamespace: settings.namespace }),
     onProblems: (problems, warnings) => {
       for (const problem of [...problems, ...warnings])
         tell({ atMs: io.clock.now(), event: 'problem', ...problem });

@@ -148,11 +148,6 @@ export class OutputTail {
     if (this.#bytes > 2 * this.#maxBytes || this.#chunks.length > 64) this.#join();
   }
 
-  clear(): void {
-    this.#chunks = [];
-    this.#bytes = 0;
-  }
-
   get text(): string {
     this.#join();
     return decoder.decode(this.#chunks[0] ?? Buffer.alloc(0));

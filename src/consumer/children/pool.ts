@@ -57,7 +57,7 @@ export interface RecycleLimits {
   readonly maxGrowthBytes: number;
 }
 
-export const DEFAULT_RECYCLE_LIMITS: RecycleLimits = {
+const DEFAULT_RECYCLE_LIMITS: RecycleLimits = {
   maxRuns: 1_000,
   maxAgeMs: 3_600_000,
   maxGrowthBytes: 256 * 1024 * 1024,

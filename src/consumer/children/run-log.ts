@@ -1,5 +1,6 @@
 /** The log of one run inside a child: records travel to the parent, up to a limit that a loop cannot get past. */
 import type { TaskLog } from '../../task/define-task.ts';
+import { textOf } from '../../task/thrown.ts';
 import { loggableFields, loggableText } from '../../telemetry/log-fields.ts';
 import { MAX_LOG_BYTES, MAX_LOG_RECORDS } from './log-limits.ts';
 import type { ChildMessage } from './protocol.ts';
@@ -46,7 +47,7 @@ export class RunLog implements TaskLog {
       this.#dropped += 1;
       return;
     }
-    const text = loggableText(String(message)); // authors in plain JavaScript log what they like
+    const text = loggableText(textOf(message)); // authors in plain JavaScript log what they like
     // Made plain here: a function among the fields cannot be sent, and must not be what fails the run.
     const plain = fields === undefined ? undefined : loggableFields(fields);
     this.#records += 1;

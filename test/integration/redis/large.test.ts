@@ -65,7 +65,7 @@ test('numbers above 10^14 are written in full', async () => {
   assert.equal(run?.token, '1764000000000001');
 });
 
-test('a record that cannot be read ends as failed and stops no neighbour', async () => {
+test('a record that cannot be read ends as failed; one without readable options is told apart for its consumer', async () => {
   await using server = await RedisServer.start();
   await using broker = await connectRedis({ url: server.url });
   const queue = broker.queue('default');
@@ -75,12 +75,11 @@ test('a record that cannot be read ends as failed and stops no neighbour', async
   await server.command('HSET', 'tidemill:{default}:runs', 'run-1', 'p;0;0;0;1;;;;;\n\nm:job;;\nnot json\n{}');
   const held = await claim(queue, 'one');
   assert.deepEqual(
-    held.map(({ record }) => record.id),
-    ['run-2'],
+    held.map(({ record }) => [record.id, record.options.source]),
+    [
+      ['run-1', 'unknown'],
+      ['run-2', 'api'],
+    ],
   );
   assert.equal((await queue.runs.get('run-0'))?.error?.reason, 'MalformedRecord');
-  assert.deepEqual(
-    (await queue.work.held('one')).runs.map(({ id }) => id),
-    ['run-2'],
-  );
 });

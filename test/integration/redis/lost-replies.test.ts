@@ -98,4 +98,18 @@ test('a half-open connection is given up and replaced', async () => {
   await until('a new connection answers', async () => (await codeOf(broker.now())) === 'none');
 });
 
+test('a handshake whose replies are lost is given up too: calls are answered within 5 s of the heal', async () => {
+  await using server = await RedisServer.start();
+  await using proxy = await FaultProxy.start(server.port);
+  await using broker = await connectRedis({ url: proxy.url, callTimeoutMs: 500 });
+  proxy.mode = 'half-open';
+  const before = proxy.requests;
+  assert.equal(await codeOf(broker.now()), 'BROKER_UNAVAILABLE');
+  await until('the call was followed by a handshake', () => proxy.requests >= before + 2);
+  proxy.mode = 'pass';
+  const healedAtMs = performance.now();
+  await until('a new connection answers', async () => (await codeOf(broker.now())) === 'none');
+  assert.ok(performance.now() - healedAtMs < 5_000);
+});
+
 const FAILURE = { reason: 'Error', name: 'Error', message: 'it broke' } as const;

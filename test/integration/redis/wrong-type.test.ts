@@ -134,8 +134,16 @@ const KINDS = [
 async function digestOf(redis: Redis): Promise<string> {
   const keys = (await redis.keys('tidemill:{*')).toSorted();
   const hash = createHash('sha256');
-  for (const key of keys) hash.update(key).update(await redis.dumpBuffer(key));
+  for (const key of keys) hash.update(key).update(await contentOf(redis, key));
   return hash.digest('hex');
+}
+
+/** A look at a hash or a set may reorder its dump (the table is rehashed step by step), so what is in it counts. */
+async function contentOf(redis: Redis, key: string): Promise<string | Buffer> {
+  const kind = await redis.type(key);
+  if (kind === 'hash') return JSON.stringify(Object.entries(await redis.hgetall(key)).sort());
+  if (kind === 'set') return JSON.stringify((await redis.smembers(key)).sort());
+  return redis.dumpBuffer(key);
 }
 
 type Snapshot = ReadonlyMap<string, Buffer>;

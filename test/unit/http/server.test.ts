@@ -192,6 +192,22 @@ describe('http server', () => {
     assert.equal(again.port, server.port);
   });
 
+  test('a probe is answered although a thousand idle connections are open', async () => {
+    await using server = await start();
+    const open = await Promise.all(
+      Array.from(
+        { length: 1_000 },
+        () =>
+          new Promise<Socket>((resolve) => {
+            const socket = connect(server.port, '127.0.0.1', () => resolve(socket));
+            socket.on('error', () => undefined);
+          }),
+      ),
+    );
+    assert.equal((await fetch(`${server.url}/healthz`)).status, 200);
+    for (const socket of open) socket.destroy();
+  });
+
   test('closing does not wait for an idle connection', async () => {
     const server = await start();
     const closed = raw(server, '');

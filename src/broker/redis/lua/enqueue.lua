@@ -4,18 +4,23 @@
 -- Not allow-oom: a full Redis refuses it, and nothing is changed.
 --
 -- KEYS[1] the queue's meta hash
--- ARGV[1] producer, ARGV[2] number of this batch
--- ARGV from 3 on, groups: 'at' | 'after', ms, expiry ms or '', count, then id and body (encodeBody) of each run
+-- ARGV[1] producer, ARGV[2] slot of this batch, ARGV[3] its number
+-- ARGV from 4 on, groups: 'at' | 'after', ms, expiry ms or '', count, then id and body (encodeBody) of each run
 --
 -- Returns one letter for each run: e (enqueued), d (duplicate), f (full). A batch that comes again is answered as the
--- first time: the last ANSWERS_KEPT batches of a producer are remembered for ANSWERS_KEPT_MS.
-local ANSWERS_KEPT, ANSWERS_KEPT_MS = 16, 600000
+-- first time: the last batch of each slot of a producer is remembered for ANSWERS_KEPT_MS after the last of them all.
+local ANSWERS_KEPT_MS = 600000
 local answers_key = BASE .. 'producer:' .. ARGV[1]
-local batch = tonumber(ARGV[2])
-local earlier = call('HGET', answers_key, ARGV[2])
-if earlier then return earlier end
+local slot, batch = ARGV[2], tonumber(ARGV[3])
+local earlier, answered = string.match(call('HGET', answers_key, slot) or '', '^(%d+) (%a+)$')
+if earlier then
+  earlier = tonumber(earlier)
+  if earlier == batch then return answered end
+  -- The producer gave this batch up and went on; nobody waits for its answer, which would take the place of a later one.
+  if earlier > batch then refuse('TIDEMILL_ARGUMENT', 'a batch came after a later one of its slot') end
+end
 
-local ids, groups, index = {}, {}, 3
+local ids, groups, index = {}, {}, 4
 while ARGV[index] do
   local group = { at = ARGV[index], ms = tonumber(ARGV[index + 1]), expires = tonumber(ARGV[index + 2]), first = index + 4 }
   group.count = tonumber(ARGV[index + 3])
@@ -36,8 +41,7 @@ for _, group in ipairs(groups) do
 end
 push_waiting(waiting)
 local text = table.concat(answers)
-write('HSET', answers_key, ARGV[2], text)
-write('HDEL', answers_key, int(batch - ANSWERS_KEPT))
+write('HSET', answers_key, slot, ARGV[3] .. ' ' .. text)
 write('PEXPIRE', answers_key, ANSWERS_KEPT_MS)
 wake_arrivals()
 commit()

@@ -33,8 +33,11 @@ for index, id in ipairs(ids) do
   write('ZREM', DELAYED, id)
   if run and run.head.state == 'd' then
     put_run(run, make_head(run.head, { state = 'p' }))
-    lane_push(run.head.suspect == '1' and 's:' .. run.task or run.lane, id, false)
+    lane_push(lane_of(run), id, false)
     promoted = promoted + 1
+  elseif not run then
+    local text = call('HGET', RUNS, id)
+    if text then bury(id, 'm:unknown', 'd', text) end
   end
 end
 local dropped = trim_history(limit)

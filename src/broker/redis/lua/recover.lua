@@ -11,10 +11,10 @@ local MOST_ENDED = 16
 local MANIFEST_KEPT_MS = 604800000
 
 load_dying()
--- A pass comes every few seconds as long as anyone reaches this Redis. A longer gap means that Redis was away and that
--- nobody could renew: every lease begins afresh, and nobody is judged.
-local is_amnesty = meta.recoveredAtMs < 0 or NOW - meta.recoveredAtMs > meta.leaseMs / 2
-set_meta('recoveredAtMs', NOW)
+-- After a silence of the whole fleet every lease begins afresh: Redis, not the consumers, was away.
+note_life(meta.leaseMs)
+local is_amnesty = meta.wasAway == 1
+set_meta('wasAway', 0)
 
 local ended = {}
 if is_amnesty then

@@ -96,14 +96,26 @@ describe('record', () => {
       'garbage',
       good.replace('p;', 'z;'),
       good.replace('m:job', 'job'),
-      good.replace('"api"', '"nobody"'),
-      good.replace('{"source', '{source'),
+      good.replace('p;0;', `p;${'9'.repeat(10)};`),
+      good.replace(';1;', `;${'9'.repeat(16)};`),
       'a\nb\nc\nd',
     ];
     assert.deepEqual(
       broken.filter((text) => decodeRecord('q', 'id', text) !== undefined),
       [],
     );
+  });
+
+  test('a record whose options cannot be read can be shown, and says that its source is unknown', () => {
+    const good = 'p;0;0;0;1;;;;;\n\nm:job;;\n{"source":"api"}\n{}';
+    const damaged = [
+      good.replace('"api"', '"nobody"'),
+      good.replace('{"source', '{source'),
+      good.slice(0, -4),
+    ];
+    for (const text of damaged) {
+      assert.equal(decodeRecord('q', 'id', text)?.record.options.source, 'unknown', text);
+    }
   });
 
   test('JSON is put on one line without changing what it says', () => {
