@@ -183,9 +183,20 @@ function fieldProblems(field: z.core.$ZodType, { text, at }: Source, info: Setti
   return result.error.issues.map(({ message }) => ({ at, message }));
 }
 
+/**
+ * Variables that Kubernetes puts into every pod for each Service of its namespace: with one named `tidemill-redis` they begin
+ * like ours. Source: the Kubernetes documentation on accessing Services, "Environment variables".
+ */
+function isServiceLink(name: string, value: string): boolean {
+  if (/_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name))
+    return true;
+  return name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value);
+}
+
 function unknownVariables({ environment, knownVariables, didYouMean }: SettingSources): readonly Problem[] {
   return Object.keys(environment)
     .filter((name) => name.startsWith(VARIABLE_PREFIX) && !knownVariables.has(name))
+    .filter((name) => !isServiceLink(name, environment[name] ?? ''))
     .sort()
     .map((name) => ({
       at: name,

@@ -1,6 +1,6 @@
 /** What the tasks of one worker share: dependencies opened once per process, and hooks around every run. */
 import { messageOf, TidemillError } from '../runtime/errors.ts';
-import { buildTask } from './define-task.ts';
+import { taskBuilder } from './define-task.ts';
 import { OptionCheck, requireOptions, shown } from './option-check.ts';
 import type { DefineTask, NoDeps, RunContext, RunInfo, TaskLog } from './types.ts';
 
@@ -64,7 +64,7 @@ export interface LoadedApp extends AsyncDisposable {
 }
 
 /**
- * Defines what all tasks of a worker share. Export it beside the tasks; nothing is opened before a process starts.
+ * Defines what all tasks of a worker share. Its tasks bring it along; nothing is opened before a process starts.
  * @throws ProblemsError (TASK_INVALID)
  */
 export function defineApp<Deps extends object = NoDeps>(options: AppOptions<Deps>): App<Deps> {
@@ -76,7 +76,12 @@ export function defineApp<Deps extends object = NoDeps>(options: AppOptions<Deps
       check.add(hook, `must be a function, not ${shown(value)}`);
   }
   check.done('TASK_INVALID', 'the app is not valid:');
-  return Object.freeze({ [APP_BRAND]: true as const, options, defineTask: buildTask });
+  const app: App<Deps> = Object.freeze({
+    [APP_BRAND]: true as const,
+    options,
+    defineTask: taskBuilder<Deps>(() => app),
+  });
+  return app;
 }
 
 export function isApp(value: unknown): value is AnyApp {

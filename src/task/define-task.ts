@@ -13,6 +13,7 @@ import {
   type NoParams,
   type RetryPolicy,
   type Task,
+  TASK_APP,
   TASK_BRAND,
   type TaskContract,
   type TaskSettings,
@@ -78,9 +79,16 @@ interface AnyOptions<Input, Output, Result, Deps> extends BehaviourOptions<Outpu
   readonly contract?: TaskContract<Input, Output, Result>;
 }
 
+/** `defineTask` of an app: its tasks remember where their dependencies come from. */
+export function taskBuilder<Deps>(app: () => object): DefineTask<Deps> {
+  return <Input, Output, Result, AppDeps>(options: AnyOptions<Input, Output, Result, AppDeps>) =>
+    buildTask(options, app());
+}
+
 /** `defineTask` for any type of dependencies. */
-export function buildTask<Input, Output, Result, Deps>(
+function buildTask<Input, Output, Result, Deps>(
   options: AnyOptions<Input, Output, Result, Deps>,
+  app?: object,
 ): Task<Input, Output, Result, Deps> {
   const check = new OptionCheck();
   requireOptions('a task', options);
@@ -89,7 +97,13 @@ export function buildTask<Input, Output, Result, Deps>(
   checkSchedulable(check, contract, settings.schedules);
   if (typeof options.run !== 'function') check.add('run', `must be a function, not ${shown(options.run)}`);
   check.done('TASK_INVALID', `task ${shownName(options.contract ?? options)} is not valid:`);
-  return Object.freeze({ ...contract, ...settings, [TASK_BRAND]: true as const, run: options.run });
+  return Object.freeze({
+    ...contract,
+    ...settings,
+    [TASK_BRAND]: true as const,
+    ...(app !== undefined && { [TASK_APP]: app }),
+    run: options.run,
+  });
 }
 
 /** Whether a value is a task, made by any copy of this package. */

@@ -4,7 +4,7 @@ import { quote } from '../schedule/schedule-error.ts';
 import { type AnyApp, isApp } from './app.ts';
 import { isTask } from './define-task.ts';
 import { nearNames } from './near-names.ts';
-import type { AnyTask } from './types.ts';
+import { type AnyTask, TASK_APP } from './types.ts';
 
 /** A module as `import()` gave it, and where it came from. */
 export interface LoadedModule {
@@ -74,7 +74,8 @@ export function collectTasks(modules: readonly LoadedModule[]): CollectedTasks {
   for (const { namespace, at } of modules) {
     for (const value of exportedValues(namespace)) {
       if (isTask(value)) addTask(found, value, at);
-      if (isApp(value)) app = onlyApp(app, value, at);
+      const itsApp = isTask(value) ? value[TASK_APP] : value;
+      if (isApp(itsApp)) app = onlyApp(app, itsApp, at);
     }
   }
   return { registry: new TaskRegistry([...found.values()].map(({ task }) => task)), app: app?.app };
@@ -111,7 +112,7 @@ function onlyApp(
   const places = known.at === at ? `both in ${at}` : `in ${known.at} and in ${at}`;
   throw new TidemillError(
     'TASK_INVALID',
-    `two apps are exported, ${places}: a worker has one, shared by all its tasks`,
+    `there are two apps, ${places}: a worker has one, shared by all its tasks`,
   );
 }
 

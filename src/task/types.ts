@@ -6,6 +6,8 @@ import type { Executor, Priority } from './run.ts';
 /** Marks our objects across copies of the package, where `instanceof` would not. */
 export const CONTRACT_BRAND = Symbol.for('tidemill.contract');
 export const TASK_BRAND = Symbol.for('tidemill.task');
+/** Where a task keeps the app that it was defined by. */
+export const TASK_APP = Symbol.for('tidemill.task.app');
 
 /** Params of a task that takes none. */
 export type NoParams = Record<string, never>;
@@ -45,12 +47,15 @@ export interface TaskSettings {
 export interface Task<Input = unknown, Output = unknown, Result = unknown, Deps = unknown>
   extends TaskContract<Input, Output, Result>, TaskSettings {
   readonly [TASK_BRAND]: true;
+  /** The app, for tasks of `app.defineTask`: its dependencies are opened even when nobody exports it. */
+  readonly [TASK_APP]?: object;
   readonly run: (context: RunContext<Output, Deps>) => Result | Promise<Result>;
 }
 
 /** Any task, whatever its types: what the registry holds. */
 export interface AnyTask extends TaskContract, TaskSettings {
   readonly [TASK_BRAND]: true;
+  readonly [TASK_APP]?: object;
   /** A method, whose parameter TypeScript compares both ways: only `invokeTask` calls it, with what the task's own schema gave. */
   run(context: RunContext<unknown, unknown>): unknown;
 }

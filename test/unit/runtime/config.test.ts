@@ -96,6 +96,21 @@ describe('settings', () => {
     );
   });
 
+  test('the variables that Kubernetes sets for a Service named like us are no mistakes, and typing errors still are', () => {
+    const links = {
+      TIDEMILL_REDIS_SERVICE_HOST: '10.96.0.7',
+      TIDEMILL_REDIS_SERVICE_PORT: '6379',
+      TIDEMILL_REDIS_SERVICE_PORT_REDIS: '6379',
+      TIDEMILL_REDIS_PORT: 'tcp://10.96.0.7:6379',
+      TIDEMILL_PORT: 'tcp://10.96.0.8:80',
+      TIDEMILL_PORT_80_TCP_ADDR: '10.96.0.8',
+    };
+    const environment = { ...links, TIDEMILL_PASSWORD: 'hunter2', TIDEMILL_HTPP_PORT: '9464' };
+    assert.deepEqual(problemsOf({ environment }), [
+      'TIDEMILL_HTPP_PORT: no such setting: correct the name or unset it',
+    ]);
+  });
+
   test('a rule between settings is checked although others are wrong', () => {
     assert.deepEqual(
       problemsOf({ flags: { 'low-mark': '9', label: 'NO' }, environment: { TIDEMILL_PASSWORD: 'hunter2' } }),

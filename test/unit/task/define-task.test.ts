@@ -6,7 +6,6 @@ import { ProblemsError, TidemillError } from '../../../src/runtime/errors.ts';
 import { cron } from '../../../src/schedule/cron.ts';
 import { every } from '../../../src/schedule/every.ts';
 import {
-  buildTask,
   CONTRACT_BRAND,
   defineContract,
   defineTask,
@@ -18,7 +17,7 @@ const run = (): void => undefined;
 
 /** Defines a task as JavaScript would, past the compiler. */
 function define(options: unknown): unknown {
-  return Reflect.apply(buildTask, undefined, [options]);
+  return Reflect.apply(defineTask, undefined, [options]);
 }
 
 function problemsOf(options: unknown): ProblemsError {

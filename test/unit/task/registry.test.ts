@@ -104,6 +104,12 @@ describe('collectTasks', () => {
     places([{ namespace: { a, other }, at: 'one.ts' }], /"a", both in one\.ts/);
   });
 
+  test('finds the app of a task that nobody exported beside it', () => {
+    const app = defineApp({ deps: () => ({ a: 1 }) });
+    const task = app.defineTask({ name: 'with-deps', run: ({ deps }) => deps.a });
+    assert.equal(collectTasks([{ namespace: { task }, at: 'one.ts' }]).app, app);
+  });
+
   test('refuses a second app', () => {
     const modules = [
       { namespace: { app: defineApp({}), a }, at: 'one.ts' },
@@ -111,7 +117,7 @@ describe('collectTasks', () => {
     ];
     assert.throws(() => collectTasks(modules), {
       code: 'TASK_INVALID',
-      message: /two apps are exported, in one\.ts and in two\.ts/,
+      message: /there are two apps, in one\.ts and in two\.ts/,
     });
   });
 });
