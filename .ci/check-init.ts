@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { run, say, type Stranger } from './stranger.ts';
+import { run, say, Stranger } from './stranger.ts';
 
 const DEADLINE_MS = 45_000;
 /** What must be seen before Ctrl-C: of a schedule in a file and of one in code, of an IO task and of a CPU-bound one. */
@@ -19,14 +19,16 @@ const Manifest = z.looseObject({
   dependencies: z.looseObject({ tidemill: z.string() }),
 });
 
-export async function checkInit(outer: Stranger, tarball: string): Promise<void> {
-  const bin = outer.path('node_modules/tidemill/bin/tidemill.js');
-  outer.node(bin, 'init', 'worker');
-  const folder = outer.path('worker');
+/** @param project - has Tidemill installed */
+export async function checkInit(project: Stranger, tarball: string): Promise<void> {
+  // Beside the project, not in it: what is installed there must not help.
+  using worker = new Stranger('worker');
+  const folder = worker.path('my-worker');
+  project.node('node_modules/tidemill/bin/tidemill.js', 'init', folder);
   const manifest = Manifest.parse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')));
   // Not published yet, or published with other contents: the tarball is what is checked.
   manifest.dependencies.tidemill = `file:${tarball}`;
-  outer.file('worker/package.json', JSON.stringify(manifest));
+  worker.file('my-worker/package.json', JSON.stringify(manifest));
   const npm = (...args: readonly string[]): string => run('npm', args, folder);
   npm('install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error');
   say('tidemill init, and npm install in what it made');

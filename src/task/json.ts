@@ -1,6 +1,7 @@
 /** Turns values into JSON text and back under limits: whatever a caller, a task or Redis hands over, the answer is a value. */
 import { types } from 'node:util';
 import { messageOf } from '../runtime/errors.ts';
+import { escapeControls } from '../runtime/printable.ts';
 import { quote } from '../schedule/schedule-error.ts';
 
 /** Levels of nesting that params and results may have. */
@@ -194,7 +195,7 @@ const cut = (path: string): string => (path.length <= 120 ? path : `${path.slice
 /** A thrown value may be anything, even something that cannot be turned into text. */
 function safeMessage(thrown: unknown): string {
   try {
-    return messageOf(thrown).slice(0, 200);
+    return escapeControls(messageOf(thrown).slice(0, 200)); // the parser quotes what it was given
   } catch {
     return 'an unreadable error was thrown';
   }

@@ -95,8 +95,8 @@ function checkedInstant(check: OptionCheck, runAt: unknown): number | undefined 
   return undefined;
 }
 
-/** JavaScript may pass anything for a task. */
-function nameOf(target: unknown): unknown {
+/** What should be the name of a task: JavaScript may pass anything for one. */
+export function nameOf(target: unknown): unknown {
   return typeof target === 'object' && target !== null && 'name' in target ? target.name : target;
 }
 

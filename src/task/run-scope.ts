@@ -2,7 +2,7 @@
 import { TidemillError } from '../runtime/errors.ts';
 import type { Attempt } from './attempt.ts';
 import { childRunId } from './ids.ts';
-import { makeRequest } from './make-request.ts';
+import { makeRequest, nameOf } from './make-request.ts';
 import type { RunRecord } from './run.ts';
 import { clip, MESSAGE_MAX_LENGTH, textOf } from './thrown.ts';
 import type { Enqueue, Enqueued, EnqueueOptions, RunContext, RunInfo, TaskContract } from './types.ts';
@@ -74,7 +74,7 @@ export class RunScope {
     // Handled here as well: the body may not wait for it, and a rejection that nobody handles would end the process.
     answer.then(answered, (error: unknown) => {
       answered();
-      this.#attempt.log.warn('a child run was not enqueued', { childTask: task.name, err: error });
+      this.#attempt.log.warn('a child run was not enqueued', { childTask: nameOf(task), err: error });
     });
     return answer;
   }

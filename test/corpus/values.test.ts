@@ -45,6 +45,8 @@ const nested = (depth: number): unknown => {
   return value;
 };
 const poisoned: unknown = JSON.parse('{"message":"x","__proto__":{"polluted":1}}');
+const rejected = Promise.reject(new Error('inner'));
+rejected.catch(() => undefined);
 class Unreadable extends Error {
   override get message(): string {
     return throwing();
@@ -81,11 +83,10 @@ const THROWN: Readonly<Record<string, readonly [value: unknown, name: string, me
   'a message that is an object': [{ message: { toString: throwing } }, 'thrown object', /message/],
   'a poisoned object': [poisoned, 'Error', /^x$/],
   'a deep array': [nested(100_000), 'thrown object', /Array/],
-  'a rejected promise': [Promise.reject(new Error('inner')), 'thrown object', /Promise/],
+  'a rejected promise': [rejected, 'thrown object', /Promise/],
 };
 describe('a task that throws', () => {
   for (const [what, [value, name, message]] of Object.entries(THROWN)) {
-    if (value instanceof Promise) value.catch(() => undefined);
     test(`${what} fails with a bounded record`, async () => {
       const result = await invoke(() => {
         throw value;
@@ -177,10 +178,10 @@ const LOGGED: Readonly<Record<string, unknown>> = {
   'a symbol': Symbol('x'),
   'a deep array': nested(100_000),
   'a wide array': Array.from({ length: 1_000_000 }, () => 1),
-  'a sparse array': new Array(4_294_967_295),
+  'a sparse array': new Array<unknown>(4_294_967_295),
   'a Buffer': Buffer.alloc(50_000_000),
   'a toJSON that throws': { toJSON: throwing },
-  'an object without prototype': Object.create(null),
+  'an object without prototype': Object.create(null) as object,
   'control characters': '\x1b[31m\r\n{"level":"error"}\u2028\u009b\u202e',
   'a poisoned object': poisoned,
 };

@@ -1,8 +1,9 @@
 /** `tidemill runs`: find runs, look at one, cancel or redrive some. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { Broker, CancelOutcome, RedriveOutcome, RunPage } from '../../broker/broker.ts';
+import type { CancelOutcome, RunPage } from '../../broker/broker.ts';
 import { RUN_STATES } from '../../task/run.ts';
+import { changeRuns } from '../change-runs.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { findRun, queuesOf, runNotFound, withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -13,6 +14,7 @@ import { REDIS_RULES } from '../redis-settings.ts';
 import { InspectSettings } from '../settings.ts';
 import { runColumns, runDetails, runJson } from '../show-run.ts';
 import { table } from '../table.ts';
+import { addRedrive } from './runs-redrive.ts';
 
 const ListOptions = z.object({
   state: z
@@ -115,39 +117,10 @@ function addCancel(runs: Command, surroundings: Surroundings): void {
   );
 }
 
-function addRedrive(runs: Command, surroundings: Surroundings): void {
-  addCommand(
-    runs,
-    {
-      name: 'redrive',
-      summary: 'put failed runs back into their queue, with all their attempts',
-      args: [['<runs...>', 'ids of the runs']],
-      examples: ['tidemill runs redrive default:5f1c0b6f2a7e4d3c9b8a7f60'],
-      settings: InspectSettings,
-      rules: REDIS_RULES,
-      options: NoOptions,
-      jsonHelp: 'print {"runs": [{"id", "outcome"}]}',
-      run: (call) =>
-        changeRuns(call, {
-          change: async (broker, queue, id) =>
-            (await broker.queue(queue).runs.redrive([id]))[0] ?? 'not-found',
-          sentences: REDRIVEN,
-          good: ['redriven'],
-        }),
-    },
-    surroundings,
-  );
-}
-
 const CANCELLED: Readonly<Record<CancelOutcome, string>> = {
   cancelled: 'cancelled',
   requested: 'is running: its signal will abort, and it ends as cancelled',
   ended: 'had ended before: nothing was changed',
-  'not-found': 'is not known: it never existed, or its record was dropped',
-};
-const REDRIVEN: Readonly<Record<RedriveOutcome, string>> = {
-  redriven: 'is pending again',
-  'not-failed': 'has not failed: nothing was changed',
   'not-found': 'is not known: it never existed, or its record was dropped',
 };
 
@@ -189,33 +162,4 @@ function joined(pages: readonly RunPage[], limit: number): RunPage {
     searched: pages.reduce((sum, { searched }) => sum + searched, 0),
     complete: pages.every(({ complete }) => complete) && runs.length <= limit,
   };
-}
-
-interface Change<O extends string> {
-  readonly change: (broker: Broker, queue: string, id: string) => Promise<O | 'not-found'>;
-  readonly sentences: Readonly<Record<O | 'not-found', string>>;
-  /** Outcomes that are what the user wanted. */
-  readonly good: readonly (O | 'not-found')[];
-}
-
-async function changeRuns<O extends string>(
-  {
-    settings,
-    args,
-    json,
-    io,
-  }: Pick<Call<typeof InspectSettings, typeof NoOptions>, 'settings' | 'args' | 'json' | 'io'>,
-  { change, sentences, good }: Change<O>,
-): Promise<ExitCode> {
-  const outcomes = await withBroker({ settings, io }, async (broker) => {
-    const found: { readonly id: string; readonly outcome: O | 'not-found' }[] = [];
-    for (const id of args) {
-      const run = await findRun(broker, id, settings.queue);
-      found.push({ id, outcome: run === undefined ? 'not-found' : await change(broker, run.queue.name, id) });
-    }
-    return found;
-  });
-  if (json) writeJson(io, { runs: outcomes });
-  else for (const { id, outcome } of outcomes) io.stdout.write(`${id} ${sentences[outcome]}\n`);
-  return outcomes.every(({ outcome }) => good.includes(outcome)) ? EXIT.ok : EXIT.failure;
 }

@@ -109,6 +109,47 @@ describe('runs', () => {
     );
   });
 
+  test('failed runs are redriven by what they have in common, and counted', async () => {
+    const failed = async (): Promise<readonly string[]> => {
+      const page = await run(
+        'runs',
+        'ls',
+        '--state',
+        'failed',
+        '--task',
+        'broken',
+        '--limit',
+        '1000',
+        '--json',
+      );
+      return [...new Set((page.json() as { runs: { id: string }[] }).runs.map(({ id }) => id))];
+    };
+    const already = (await failed()).length;
+    for (let nth = 0; nth < 3; nth++) await run('run', 'broken');
+    await until('all have failed', async () => (await failed()).length === already + 3);
+    // Paused: what is redriven must not fail again before it is counted.
+    assert.equal((await run('tasks', 'pause', 'broken')).code, 0);
+    const some = await run('runs', 'redrive', '--state', 'failed', '--task', 'broken', '--limit', '2');
+    assert.deepEqual([some.code, some.stdout], [0, '2 runs pending again\n']);
+    assert.match(some.stderr, /there may be more/);
+    assert.equal((await failed()).length, already + 1);
+    const rest = await run('runs', 'redrive', '--state', 'failed', '--task', 'broken', '--json');
+    assert.deepEqual(rest.json(), { redriven: already + 1, unchanged: 0, complete: true });
+    assert.deepEqual(await failed(), []);
+    assert.equal((await run('tasks', 'resume', 'broken')).code, 0);
+    await until('all have failed again', async () => (await failed()).length === already + 3);
+  });
+
+  test('redrive wants either ids or --state failed', async () => {
+    for (const args of [
+      [],
+      ['some-id', '--state', 'failed'],
+      ['--state', 'succeeded'],
+      ['x', '--task', 'broken'],
+    ])
+      assert.equal((await run('runs', 'redrive', ...args)).code, 2, args.join(' '));
+  });
+
   test('a run that is not known ends with 1', async () => {
     assert.equal((await run('runs', 'get', 'nobody')).code, 1);
     const { code, json } = await run('runs', 'redrive', 'nobody', '--json');
@@ -137,7 +178,9 @@ describe('queues and tasks', () => {
     assert.equal((await run('queues', 'pause', 'slow')).code, 0);
     assert.match((await run('queues', 'ls')).stdout, /^slow .* paused$/m);
     assert.equal((await run('queues', 'resume', 'slow')).code, 0);
-    assert.equal((await run('queues', 'pause', 'nobody')).code, 1);
+    const nobody = await run('queues', 'pause', 'nobody', '--json');
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.stderr, /"code":"QUEUE_UNKNOWN".*no queue nobody was used yet/);
     assert.match((await run('tasks', 'pause', 'gret')).stderr, /knows no task gret \(did you mean greet\?\)/);
   });
 
@@ -250,6 +293,13 @@ describe('metrics', () => {
 });
 
 describe('the processes', () => {
+  test('the consumer warns once that schedules in code are not in force, and names their tasks', () => {
+    const warnings = consumer.lines.filter((line) => line.includes('schedules in code are not in force'));
+    assert.equal(warnings.length, 1);
+    const { level, tasks } = JSON.parse(warnings[0] ?? '') as { level: string; tasks: readonly string[] };
+    assert.deepEqual([level, tasks], ['warn', ['tick']]);
+  });
+
   test('what a task leaves uncaught is logged with its name, and the consumer lives', async () => {
     await run('run', 'late', '--wait');
     assert.match(await consumer.line(/"task":"late".*rejected and forgotten/), /"level":"error"/);

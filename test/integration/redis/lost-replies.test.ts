@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
+import { PRODUCER_SLOTS } from '../../../src/broker/redis/enqueue-batcher.ts';
 import { FaultProxy } from '../../support/fault-proxy.ts';
 import { RedisServer } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
@@ -36,14 +37,14 @@ test('a batch whose reply is dropped while the connection stays is resent, too',
   assert.deepEqual(await queue.runs.enqueue([request('a')]), ['enqueued']);
 });
 
-test('the queue keeps the last 16 answers of a producer', async () => {
+test('the queue keeps as many answers of a producer as it has batches under way at most', async () => {
   await using server = await RedisServer.start();
   await using broker = await connectRedis({ url: server.url });
   const queue = broker.queue('default');
   for (let batch = 0; batch < 20; batch += 1) await queue.runs.enqueue([request(`run-${batch}`)]);
   const keys = await server.command('KEYS', 'tidemill:{default}:producer:*');
   const key = /tidemill\S+/.exec(keys)?.[0] ?? '';
-  assert.equal(await server.command('HLEN', key), ':16\r\n');
+  assert.equal(await server.command('HLEN', key), `:${PRODUCER_SLOTS}\r\n`);
   assert.match(await server.command('PTTL', key), /^:\d{5,}/);
 });
 
