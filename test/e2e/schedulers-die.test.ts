@@ -156,7 +156,7 @@ describe('schedulers that share a Redis', { concurrency: true }, () => {
     const [old, edited] = eras;
     assert.ok(old?.untilMs !== undefined && edited !== undefined && eras.length === 2);
     assert.match(edited.spec, /700ms/);
-    const untilMs = (await broker.now()) + 1_500;
+    const untilMs = (await broker.now()) + 3_500;
     await settled([uid], untilMs);
     const accounts = [
       await accountOf(uid, '500ms', { ...old, untilMs: old.untilMs - EDIT_MS }),
