@@ -39,6 +39,14 @@ export interface ConsumerInfo {
   readonly leaseExpiresAtMs: number;
 }
 
+/**
+ * Which runs to find. What is found are the newest `limit` matching runs over all the states asked for (default: all),
+ * newest first: ended runs by `endedAtMs`, the others by `enqueuedAtMs`, equal instants in the order of their ids.
+ *
+ * At most 10,000 records are looked at. Runs that are held, in lanes, delayed, failed, and otherwise ended have equal shares
+ * of them, and a kind that needs less leaves the rest to the others. In a share, lanes are read from their tails, delayed
+ * runs from the last due, and ended ones from the last ended: what lies beyond it is not found, however new.
+ */
 export interface RunFilter {
   readonly states?: readonly RunState[];
   readonly task?: string;
@@ -47,9 +55,11 @@ export interface RunFilter {
 }
 
 export interface RunPage {
+  /** Newest first, as `RunFilter` says. */
   readonly runs: readonly RunRecord[];
-  /** How many records were looked at, and whether that was all: a scan is bounded and says so. */
+  /** How many records were looked at. */
   readonly searched: number;
+  /** Whether `runs` is everything that matches: false when `limit` cut it, or when records were left unread. */
   readonly complete: boolean;
 }
 

@@ -31,7 +31,7 @@ function packageJson(name: string, version: string): string {
       check: 'tsc --noEmit && tidemill doctor schedules --tasks src/tasks.ts',
       build: 'tsc --noEmit false',
       consumer: 'tidemill consumer --tasks dist/tasks.js',
-      scheduler: 'tidemill scheduler schedules',
+      scheduler: 'tidemill scheduler schedules --http-port 9465',
     },
     dependencies: { tidemill: `^${version}`, zod: ZOD },
     devDependencies: { '@types/node': NODE_TYPES, typescript: TYPESCRIPT },
@@ -139,7 +139,7 @@ CMD ["consumer", "--tasks", "dist/tasks.js"]
 function readme(name: string): string {
   return `# ${name}
 
-A worker for [Tidemill](https://www.npmjs.com/package/tidemill): the tasks are in \`src/tasks.ts\`, the schedules in \`schedules/\`.
+A worker for Tidemill: the tasks are in \`src/tasks.ts\`, the schedules in \`schedules/\`. It needs Node 24 or newer.
 
 \`\`\`sh
 npm install

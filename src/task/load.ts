@@ -1,6 +1,6 @@
 /** Imports the modules that hold tasks. The paths come from the operator's flags, never from data. */
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf, TidemillError } from '../runtime/errors.ts';
 import { type CollectedTasks, collectTasks, exportsTasks, type LoadedModule } from './registry.ts';
 
@@ -38,10 +38,43 @@ async function importFile(path: string, file: string): Promise<object> {
   } catch (error) {
     throw new TidemillError(
       'TASKS_NOT_LOADED',
-      `tasks module ${path} (${file}) cannot be loaded: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
+      `tasks module ${path} (${file}) cannot be loaded: ${messageOf(error)}${placeOf(error)}${hintFor(error, path)}`,
+      { cause: error },
     );
   }
+}
+
+/** Frames of our own code say nothing about a bad task: its author's do. */
+const OURS = new URL('../', import.meta.url).href;
+
+/** ` (at file:line)`: of a text that does not parse, Node writes the place above the name of the error. */
+function placeOf(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  const [first = ''] = stack.split('\n', 1);
+  const place = /^(?:file:\/\/)?\/.*:\d+$/.test(first) ? first : frameOf(stack);
+  return place === undefined ? '' : ` (at ${readable(place)})`;
+}
+
+/** The nearest frame outside of Node, and of installed packages where there is such a one. */
+function frameOf(stack: string): string | undefined {
+  const frames = [...stack.matchAll(/^\s+at (?:.*\()?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/gm)].flatMap(
+    ([, place]) => place ?? [],
+  );
+  const own = frames.filter((place) => !place.includes('/node_modules/') && !place.startsWith(OURS));
+  return own[0] ?? frames[0];
+}
+
+function readable(place: string): string {
+  if (!place.startsWith('file:')) return place;
+  const [, url = place, position = ''] = /^(.*?)((?::\d+)+)$/.exec(place) ?? [];
+  return `${fileURLToPath(url)}${position}`;
+}
+
+function hintFor(error: unknown, path: string): string {
+  const code: unknown = error instanceof Error && 'code' in error ? error.code : undefined;
+  // Of JavaScript that does not parse, Node keeps the place to itself.
+  if (error instanceof SyntaxError && placeOf(error) === '' && /js$/.test(path))
+    return `; node --check ${path} shows the line`;
+  if (code !== 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return '';
+  return '; Node only strips types, so enum, namespace and parameter properties cannot be used (erasableSyntaxOnly)';
 }

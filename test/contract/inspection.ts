@@ -1,6 +1,7 @@
 /** Contract: what people see and switch, and the lock that schedulers share. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Outcome, RunState } from '../../src/task/run.ts';
 import {
   consumerOf,
   FAILURE,
@@ -160,6 +161,48 @@ export function describeInspection(createHarness: CreateHarness): void {
       const page = await queue.inspect.runs({ states: ['pending'], limit: 1 });
       assert.equal(page.runs.length, 1);
       assert.equal(page.complete, false);
+    });
+
+    test('the newest runs are found over all states, whatever stands before them', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const find = async (limit: number, states?: readonly RunState[]): Promise<readonly string[]> => {
+        const page = await queue.inspect.runs({ limit, ...(states && { states }) });
+        assert.equal(page.complete, false);
+        assert.ok(page.searched >= page.runs.length);
+        return page.runs.map(({ id }) => id);
+      };
+      const settleAll = async (ids: readonly string[], outcome?: Outcome): Promise<void> => {
+        for (const id of ids) {
+          await queue.runs.enqueue([request(id)]);
+          await consumer.settle([await consumer.claimOne()], outcome);
+          await harness.passTime(3);
+        }
+      };
+      // Delayed first: the oldest of all, but in the list that is read before those of the ended.
+      await queue.runs.enqueue([request('later', { delayMs: 600_000 })]);
+      await harness.passTime(3);
+      const bad = Array.from({ length: 25 }, (_, index) => `bad-${index}`);
+      await settleAll(bad, { kind: 'failed', error: FAILURE });
+      await settleAll(['good-1', 'good-2', 'good-3']);
+      assert.deepEqual(await find(5), ['good-3', 'good-2', 'good-1', 'bad-24', 'bad-23']);
+      assert.deepEqual(await find(3, ['failed', 'delayed']), ['bad-24', 'bad-23', 'bad-22']);
+      for (const id of ['w1', 'w2', 'w3', 'w4']) {
+        await queue.runs.enqueue([request(id)]);
+        await harness.passTime(3);
+      }
+      assert.deepEqual(await find(2, ['pending']), ['w4', 'w3']);
+      // A redriven run goes to the tail of its lane and is as old as it was.
+      assert.deepEqual(await queue.runs.redrive(['bad-0']), ['redriven']);
+      assert.deepEqual(await find(2, ['pending']), ['w4', 'w3']);
+      assert.deepEqual(await find(6), ['w4', 'w3', 'w2', 'w1', 'good-3', 'good-2']);
+      const all = await queue.inspect.runs({ limit: 33 });
+      assert.deepEqual([all.runs.length, all.searched >= 33, all.complete], [33, true, true]);
+      assert.deepEqual(
+        all.runs.slice(-2).map(({ id }) => id),
+        ['bad-0', 'later'],
+      );
     });
 
     test('purge cancels what waits, a bounded number at a time, and leaves what runs', async () => {

@@ -1,20 +1,9 @@
 /** Reads and switches for people, on a queue in memory. */
-import { scheduleUidOfRunId } from '../../task/ids.ts';
-import { RUN_STATES, type Priority } from '../../task/run.ts';
-import {
-  MANIFEST_KEPT_MS,
-  type InspectPort,
-  type QueueStats,
-  type RunFilter,
-  type RunPage,
-  type TaskStats,
-} from '../broker.ts';
+import type { Priority } from '../../task/run.ts';
+import { MANIFEST_KEPT_MS, type InspectPort, type QueueStats, type TaskStats } from '../broker.ts';
 import { isLive } from './leases.ts';
 import type { QueueState } from './queue-state.ts';
-import { recordOf, type Run } from './run.ts';
-
-/** Records looked at in one search, as on Redis. */
-const SEARCH_CAP = 10_000;
+import { search } from './search.ts';
 
 export function createInspectPort(queue: QueueState): InspectPort {
   return {
@@ -81,29 +70,6 @@ function manifests(queue: QueueState): Awaited<ReturnType<InspectPort['manifests
     .sort((a, b) => Number(b.live) - Number(a.live) || b.lastSeenMs - a.lastSeenMs);
 }
 
-function search(queue: QueueState, filter: RunFilter): RunPage {
-  const states = new Set(filter.states ?? RUN_STATES);
-  const runs: RunPage['runs'][number][] = [];
-  let searched = 0;
-  for (const run of candidates(queue, states)) {
-    if (runs.length >= filter.limit || searched >= SEARCH_CAP) return { runs, searched, complete: false };
-    searched += 1;
-    if (matches(run, states, filter)) runs.push(recordOf(run, queue.name));
-  }
-  return { runs, searched, complete: true };
-}
-
-/** Running first, then what waits, then what ended, newest first. */
-function* candidates(queue: QueueState, states: ReadonlySet<string>): Iterable<Run> {
-  for (const { held } of queue.incarnations.values()) if (states.has('running')) yield* held.values();
-  for (const held of queue.dead) if (states.has('running')) yield* held.values();
-  if (states.has('pending')) {
-    for (const lane of queue.lanes.all()) yield* lane.runs;
-  }
-  if (states.has('delayed')) for (const run of queue.runs.values()) if (run.state === 'delayed') yield run;
-  yield* queue.retention.newestFirst(states);
-}
-
 function pauseQueue(queue: QueueState, paused: boolean): void {
   queue.paused = paused;
   if (!paused) queue.wakeBoard.wake(queue.counts.pending, () => true);
@@ -113,11 +79,6 @@ function pauseTask(queue: QueueState, task: string, paused: boolean): void {
   queue.tasks.entry(task).paused = paused;
   queue.lanes.refresh(task);
   if (!paused) queue.wakeForReady(task, Infinity);
-}
-
-function matches(run: Run, states: ReadonlySet<string>, { task, scheduleUid }: RunFilter): boolean {
-  if (!states.has(run.state) || (task !== undefined && run.task !== task)) return false;
-  return scheduleUid === undefined || scheduleUidOfRunId(run.id) === scheduleUid;
 }
 
 function purge(

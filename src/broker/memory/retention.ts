@@ -90,11 +90,13 @@ export class Retention {
     return dues.length === 0 ? undefined : Math.min(...dues);
   }
 
-  /** Newest first. */
-  *newestFirst(states: ReadonlySet<string>): Iterable<Run> {
-    if (states.has('failed')) yield* this.#failed.runs.backwards();
+  /** Failures, then the rest, as far as they are asked for and not empty; each newest first. */
+  newestFirst(states: ReadonlySet<string>): readonly Iterable<Run>[] {
+    const wanted: Shelf[] = [];
+    if (states.has('failed')) wanted.push(this.#failed);
     if (states.has('succeeded') || states.has('cancelled') || states.has('expired'))
-      yield* this.#others.runs.backwards();
+      wanted.push(this.#others);
+    return wanted.filter(({ runs }) => runs.length > 0).map(({ runs }) => runs.backwards());
   }
 
   #oldest(): Run[] {

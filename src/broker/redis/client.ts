@@ -78,20 +78,25 @@ function parseUrl(address: RedisAddress): Endpoint {
   };
 }
 
-/** Where this Redis is, without a password: for logs and messages. */
+/** Where this Redis is and what our keys begin with, without a password: for logs and messages. */
 export function describeAddress(address: RedisAddress): string {
+  const prefix = address.prefix ?? DEFAULT_PREFIX;
+  return `${describePlace(address)} prefix ${prefix}${address.cluster === true ? ' (cluster)' : ''}`;
+}
+
+/** Where this Redis is, as a URL without a password. */
+export function describePlace(address: RedisAddress): string {
   const { host, port, db, username, password, tls } = parseUrl(address);
   const login =
     username === undefined && password === undefined
       ? ''
       : `${username ?? ''}${password === undefined ? '' : ':***'}@`;
   const scheme = tls ? 'rediss' : 'redis';
-  const prefix = address.prefix ?? DEFAULT_PREFIX;
   const place =
     address.sentinels === undefined
       ? `${host}:${port}`
       : `${address.sentinels.name}(${address.sentinels.nodes.join(',')})`;
-  return `${scheme}://${login}${place}/${db} prefix ${prefix}${address.cluster === true ? ' (cluster)' : ''}`;
+  return `${scheme}://${login}${place}/${db}`;
 }
 
 /** A client that connects by itself and again after every interruption. It is not connected yet. */

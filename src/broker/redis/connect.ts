@@ -1,6 +1,8 @@
 /** Connects to Redis, and refuses a server that would lose work. */
+import { TidemillError } from '../../runtime/errors.ts';
+import { isReplyError } from './reply-errors.ts';
 import { systemClock, type Clock } from '../../runtime/clock.ts';
-import { describeAddress, type RedisAddress } from './client.ts';
+import { describeAddress, describePlace, type RedisAddress } from './client.ts';
 import { Connection } from './connection.ts';
 import { RedisBroker } from './redis-broker.ts';
 import { checkServer } from './suitability.ts';
@@ -29,6 +31,15 @@ export async function connectRedis(options: RedisOptions): Promise<RedisBroker> 
     return new RedisBroker(address, connection, facts, clock);
   } catch (error) {
     await connection[Symbol.asyncDispose]();
-    throw error;
+    throw unreached(error, describePlace(address));
   }
+}
+
+/** Nothing was asked of the queue yet, so nothing may have happened; what the server itself answered stays as it is. */
+function unreached(error: unknown, place: string): unknown {
+  if (!(error instanceof TidemillError) || error.code !== 'BROKER_UNAVAILABLE') return error;
+  const { cause } = error;
+  if (isReplyError(cause)) return error;
+  const why = cause instanceof Error ? cause.message : 'no answer in time';
+  return new TidemillError('BROKER_UNAVAILABLE', `cannot reach Redis at ${place}: ${why}`, { cause });
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { TaskManifestSchema } from '../../task/manifest.ts';
 import { RUN_STATES, type RunRecord, type RunState } from '../../task/run.ts';
 import type { ConsumerInfo, InspectPort, QueueStats, RunFilter, RunPage, TaskStats } from '../broker.ts';
+import { NewestRuns } from '../newest-runs.ts';
 import { decodeManifestHash } from './keys.ts';
 import { parseReply } from './parse-reply.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -11,6 +12,8 @@ import { decodeRecord, encodeReason } from './record.ts';
 /** Records looked at in one search, in pages that each cost Redis a few ms. */
 const SEARCH_CAP = 10_000;
 const SEARCH_PAGE = 500;
+/** The first page is small, because the newest are often all that is wanted. */
+const FIRST_SEARCH_PAGE = 50;
 /** Runs cancelled in one transition of `purge`. */
 const PURGE_PAGE = 1_000;
 
@@ -22,7 +25,7 @@ const TasksSchema = z.array(
 const ConsumersSchema = z.array(z.tuple([z.string(), z.string(), Count, Count]));
 const ConsumerSchema = z.object({ host: z.string(), pid: z.number(), version: z.string() });
 const ManifestsSchema = z.array(z.tuple([z.string(), Count, Count]));
-const SearchSchema = z.tuple([Count, Count, Count, z.array(z.string())]);
+const SearchSchema = z.tuple([Count, Count, Count, Count, Count, Count, z.array(z.string())]);
 const PurgeSchema = z.tuple([Count, Count]);
 
 const STATE_LETTERS: Readonly<Record<RunState, string>> = {
@@ -107,26 +110,26 @@ async function manifests(queue: QueueContext): ReturnType<InspectPort['manifests
 
 async function search(queue: QueueContext, filter: RunFilter): Promise<RunPage> {
   const letters = (filter.states ?? RUN_STATES).map((state) => STATE_LETTERS[state]).join('');
-  const runs: RunRecord[] = [];
-  let [place, offset, searched] = [1, 0, 0];
-  while (place > 0 && searched < SEARCH_CAP) {
-    const wanted = filter.limit - runs.length;
-    const look = Math.min(SEARCH_PAGE, SEARCH_CAP - searched);
+  const newest = new NewestRuns(filter.limit);
+  let [place, offset, share, left, searched, isCut] = [1, 0, -1, SEARCH_CAP, 0, false];
+  let page = FIRST_SEARCH_PAGE;
+  while (place > 0 && left > 0) {
     const args = [
       letters,
       filter.task ?? '',
       filter.scheduleUid ?? '',
-      ...[place, offset, look, wanted].map(String),
+      ...[place, offset, share, Math.min(page, left), left, newest.floorMs, filter.limit].map(String),
     ];
     const reply = parseReply('search', SearchSchema, await queue.run('search', args));
-    const [nextPlace, nextOffset, looked, flat] = reply;
+    const [nextPlace, nextOffset, nextShare, used, looked, cut, flat] = reply;
+    [place, offset, share] = [nextPlace, nextOffset, nextShare];
+    left -= used;
     searched += looked;
-    runs.push(...recordsOf(queue.name, flat));
-    // Stopped within a page: enough was found, and more is there.
-    if (nextPlace === place && nextOffset === offset) break;
-    [place, offset] = [nextPlace, nextOffset];
+    isCut ||= cut === 1;
+    newest.add(recordsOf(queue.name, flat));
+    page = Math.min(page * 2, SEARCH_PAGE);
   }
-  return { runs, searched, complete: place === 0 };
+  return { runs: newest.runs, searched, complete: place === 0 && !isCut && !newest.isCut };
 }
 
 function recordsOf(queue: string, flat: readonly string[]): readonly RunRecord[] {

@@ -13,6 +13,8 @@ import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { DoctorSettings } from '../settings.ts';
 import { loadTaskSet } from '../worker.ts';
+import { taskProblems } from '../check-tasks.ts';
+import type { TaskRegistry } from '../../task/registry.ts';
 
 const NoOptions = z.object({});
 type DoctorCall = Call<typeof DoctorSettings, typeof NoOptions>;
@@ -34,7 +36,8 @@ export function addDoctor(program: Command, surroundings: Surroundings): void {
     {
       name: 'doctor',
       summary: 'check Redis, tasks and manifests, and say what is wrong',
-      details: 'What is not given is not checked. The exit code is 1 when anything failed.',
+      details:
+        'What is not given is not checked; with --tasks, the task and the params of each schedule are. The exit code is 1 when anything failed.',
       args: [['[manifests...]', 'YAML files or folders to be checked']],
       examples: ['tidemill doctor schedules/ --tasks dist/tasks.js --redis redis://localhost:6379'],
       settings: DoctorSettings,
@@ -49,12 +52,9 @@ export function addDoctor(program: Command, surroundings: Surroundings): void {
 
 async function runDoctor(call: DoctorCall): Promise<ExitCode> {
   const { io, json } = call;
-  const findings = [
-    nodeFinding(),
-    ...(await redisFindings(call)),
-    await tasksFinding(call),
-    ...(await manifestFindings(call)),
-  ];
+  const fromRedis = await redisFindings(call);
+  const { finding, registry } = await checkTasks(call);
+  const findings = [nodeFinding(), ...fromRedis, finding, ...(await manifestFindings(call, registry))];
   if (json) writeJson(io, { findings });
   else {
     for (const { check, result, message } of findings) {
@@ -149,20 +149,32 @@ async function measure(
   return { offsetMs: tries[0]?.offsetMs ?? 0, medianMs: tries[Math.floor(tries.length / 2)]?.tripMs ?? 0 };
 }
 
-async function tasksFinding({ settings: { tasks }, io }: DoctorCall): Promise<Finding> {
-  if (tasks === undefined) return { check: 'tasks', result: 'skipped', message: 'no --tasks given' };
+interface CheckedTasks {
+  readonly finding: Finding;
+  /** Absent when there are none to check manifests against. */
+  readonly registry?: TaskRegistry;
+}
+
+async function checkTasks({ settings: { tasks }, io }: DoctorCall): Promise<CheckedTasks> {
+  if (tasks === undefined)
+    return { finding: { check: 'tasks', result: 'skipped', message: 'no --tasks given' } };
   try {
     const { registry } = await loadTaskSet(tasks, io);
     const names = registry.names();
-    return { check: 'tasks', result: 'ok', message: `${plural(names.length, 'task')}: ${names.join(', ')}` };
+    const message = `${plural(names.length, 'task')}: ${names.join(', ')}`;
+    return { finding: { check: 'tasks', result: 'ok', message }, registry };
   } catch (error) {
-    return { check: 'tasks', result: 'failed', message: explained(error) };
+    return { finding: { check: 'tasks', result: 'failed', message: explained(error) } };
   }
 }
 
-async function manifestFindings({ args, io }: DoctorCall): Promise<readonly Finding[]> {
+async function manifestFindings(
+  { args, io }: DoctorCall,
+  registry: TaskRegistry | undefined,
+): Promise<readonly Finding[]> {
   if (args.length === 0) return [{ check: 'manifests', result: 'skipped', message: 'none given' }];
-  const { objects, problems } = await checkManifests(args, io);
+  const { objects, problems: ofFiles } = await checkManifests(args, io);
+  const problems = [...ofFiles, ...(registry === undefined ? [] : taskProblems(objects, registry))];
   if (problems.length === 0)
     return [
       { check: 'manifests', result: 'ok', message: `${plural(objects.length, 'schedule')}, all valid` },

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { CancelOutcome, RunPage } from '../../broker/broker.ts';
+import { compareNewest } from '../../broker/newest-runs.ts';
 import { RUN_STATES } from '../../task/run.ts';
 import { changeRuns } from '../change-runs.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
@@ -150,13 +151,14 @@ async function list({
 /** What the list does not show. */
 function remark({ runs, searched, complete }: RunPage, limit: number): string {
   if (complete || runs.length === 0) return '';
-  if (runs.length >= limit) return `these are the newest ${limit}: raise --limit for more\n`;
-  return `only the newest ${plural(searched, 'record')} were looked at: narrow the search\n`;
+  if (runs.length >= limit)
+    return `these are the newest ${limit} of ${plural(searched, 'record')} looked at: raise --limit for more\n`;
+  return `not everything was looked at (only ${plural(searched, 'record')}): narrow the search\n`;
 }
 
 /** The newest of several queues. */
 function joined(pages: readonly RunPage[], limit: number): RunPage {
-  const runs = pages.flatMap((page) => page.runs).sort((a, b) => b.enqueuedAtMs - a.enqueuedAtMs);
+  const runs = pages.flatMap((page) => page.runs).sort(compareNewest);
   return {
     runs: runs.slice(0, limit),
     searched: pages.reduce((sum, { searched }) => sum + searched, 0),

@@ -46,6 +46,8 @@ export type DevEvent = { readonly atMs: number } & (
   | { readonly event: 'blocked'; readonly task?: string; readonly lagMs: number }
   | { readonly event: 'problem'; readonly at: string; readonly message: string }
   | { readonly event: 'mended' }
+  /** The tasks could not be loaded. */
+  | { readonly event: 'waiting'; readonly tasks: readonly string[] }
   | { readonly event: 'restarting'; readonly file: string }
   | { readonly event: 'stopping'; readonly running: number }
 );

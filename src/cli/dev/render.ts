@@ -46,6 +46,8 @@ function lineOf(event: DevEvent): Line {
       );
     case 'mended':
       return processLine('manifests', 'are all valid again');
+    case 'waiting':
+      return processLine('waiting', `for a change beside ${event.tasks.join(', ')}; Ctrl-C stops`);
     case 'restarting':
       return processLine('restarting', `${event.file} has changed; runs that wait are dropped`);
     case 'stopping':

@@ -1,4 +1,6 @@
 /** Puts the parts of `dev` together, runs them until Ctrl-C, and starts anew when the tasks have changed. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Broker } from '../../broker/broker.ts';
 import { createMemoryBroker } from '../../broker/memory/memory-broker.ts';
 import { WatchedLoopLag } from '../../consumer/loop-lag.ts';
@@ -9,12 +11,13 @@ import { SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
 import { keyOf, type ObjectKey } from '../../controller/source.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { type HttpServer, type Routes, serveHttp } from '../../http/server.ts';
-import { parseManifests } from '../../resource/manifest.ts';
+import { type ParsedManifests, parseManifests } from '../../resource/manifest.ts';
 import { timingOf } from '../../resource/to-schedule.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import { type Shutdown, watchSignals } from '../../runtime/shutdown.ts';
 import { type ConsumerMetrics, consumerMetrics } from '../../telemetry/consumer-metrics.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
+import { taskProblems } from '../check-tasks.ts';
 import { watchEngine } from '../engine-watch.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural, showRelative } from '../format.ts';
@@ -25,6 +28,7 @@ import type { Io } from '../io.ts';
 import { MeasuredBroker } from '../measured-broker.ts';
 import { joinObservers } from '../observers.ts';
 import { collectQueues } from '../queue-gauges.ts';
+import { reportError } from '../report-error.ts';
 import { runTogether } from '../run-together.ts';
 import { ScheduleBoard } from '../schedule-board.ts';
 import { showSpec } from '../show-timing.ts';
@@ -39,10 +43,10 @@ import { watchTasks } from './watch-files.ts';
 
 /** Which objects are ours: there is nobody else on a broker in memory. */
 const INSTALL = 'dev';
+const IDLE_MS = 60_000;
 
 export async function startDev(call: DevCall): Promise<ExitCode> {
   const { settings, options, io } = call;
-  const tasks = await loadTaskSet(settings.tasks, io);
   let changed: string | undefined;
   let code: ExitCode;
   {
@@ -54,10 +58,43 @@ export async function startDev(call: DevCall): Promise<ExitCode> {
     using _watcher = options.watch
       ? watchTasks({ paths: settings.tasks, cwd: io.cwd, clock: io.clock, onChange })
       : undefined;
-    code = await runDev(call, tasks, shutdown, () => changed);
+    // Watched before it is read: what is saved in between is noticed.
+    const tasks = await loadTasksOrError(call);
+    code =
+      tasks instanceof TidemillError
+        ? await awaitChange(call, tasks, shutdown, () => changed)
+        : await runDev(call, tasks, shutdown, () => changed);
   }
   // Everything is disposed by now: what follows is another program.
   if (changed !== undefined) restartProcess();
+  return code;
+}
+
+/** A mistake that a change of the sources can mend is a value; without a watch, or for a path that leads nowhere, it is thrown. */
+async function loadTasksOrError({ settings, options, io }: DevCall): Promise<TaskSet | TidemillError> {
+  try {
+    return await loadTaskSet(settings.tasks, io);
+  } catch (error) {
+    const isThere = settings.tasks.every((path) => existsSync(resolve(io.cwd, path)));
+    if (options.watch && isThere && error instanceof TidemillError) return error;
+    throw error;
+  }
+}
+
+/** Says what is wrong, and waits for a change or for Ctrl-C. */
+async function awaitChange(
+  { settings, io, json }: DevCall,
+  error: TidemillError,
+  { signal }: Shutdown,
+  changed: () => string | undefined,
+): Promise<ExitCode> {
+  const code = reportError(error, io, json);
+  using screen = new DevConsole({ io, json, level: settings.logLevel });
+  screen.tell({ atMs: io.clock.now(), event: 'waiting', tasks: settings.tasks });
+  // A timer, because a folder that cannot be watched would let the process end here.
+  while (!signal.aborted) await io.clock.sleep(IDLE_MS, signal);
+  const file = changed();
+  if (file !== undefined) screen.tell({ atMs: io.clock.now(), event: 'restarting', file });
   return code;
 }
 
@@ -163,16 +200,23 @@ function fileSource({
   broker,
   screen: { log, tell },
 }: Context): FileSource {
+  let wereProblems = false;
+  // In production such a schedule fires as well, and its runs wait for a consumer that has the task: it is only told.
+  const parse = (text: string, file: string): ParsedManifests => {
+    const parsed = parseManifests(text, file, { defaultNamespace: settings.namespace });
+    return { ...parsed, warnings: [...parsed.warnings, ...taskProblems(parsed.objects, tasks.registry)] };
+  };
   return new FileSource({
-    ...{ roots, broker, log },
+    ...{ roots, broker, log, parse },
     clock: io.clock,
     install: INSTALL,
     code: codeObjects(tasks.registry, settings.namespace),
-    parse: (text, file) => parseManifests(text, file, { defaultNamespace: settings.namespace }),
     onProblems: (problems, warnings) => {
       for (const problem of [...problems, ...warnings])
         tell({ atMs: io.clock.now(), event: 'problem', ...problem });
-      if (problems.length === 0) tell({ atMs: io.clock.now(), event: 'mended' });
+      const isMended = problems.length === 0 && (wereProblems || warnings.length === 0);
+      if (isMended) tell({ atMs: io.clock.now(), event: 'mended' });
+      wereProblems = problems.length > 0;
     },
   });
 }

@@ -139,9 +139,57 @@ export const start = defineTask({
   test('a tasks module that does not load ends it with 78 and the reason', async () => {
     using files = project();
     writeFileSync(files.tasks, "throw new Error('no database here');\n");
-    const { code, stderr } = await tidemill(['dev', '--tasks', files.tasks]);
+    const { code, stderr } = await tidemill(['dev', '--tasks', files.tasks, '--no-watch']);
     assert.equal(code, 78);
-    assert.match(stderr, /cannot be loaded: no database here/);
+    assert.match(stderr, /cannot be loaded: no database here \(at .*tasks\.ts:1:\d+\)/);
+  });
+
+  test('a mistake that is saved is told with its line, and the next save starts the tasks again', async () => {
+    using files = project();
+    await using dev = new TidemillProcess(['dev', files.schedules, '--tasks', files.tasks]);
+    await dev.line(/▸ team-a\/greet/);
+    const source = readFileSync(files.tasks, 'utf8');
+    writeFileSync(files.tasks, `export const = 1;\n${source}`);
+    await dev.line(/error: tasks module .*\(at .*tasks\.ts:1\)/);
+    await dev.line(/● waiting +for a change/);
+    const before = dev.lines.length;
+    writeFileSync(files.tasks, source);
+    await until('the tasks run again', () =>
+      dev.lines.slice(before).some((line) => /✔ greet +succeeded/.test(line)),
+    );
+    dev.signal('SIGINT');
+    assert.deepEqual(await dev.exited, { code: 0, signal: null });
+  });
+
+  test('tasks that are broken from the start are waited for, and Ctrl-C ends that with 78', async () => {
+    using files = project();
+    writeFileSync(files.tasks, 'enum Kind { One }\n');
+    await using dev = new TidemillProcess(['dev', '--tasks', files.tasks]);
+    await dev.line(/error: .*tasks\.ts:1\); Node only strips types/);
+    await dev.line(/● waiting/);
+    dev.signal('SIGINT');
+    assert.deepEqual(await dev.exited, { code: 78, signal: null });
+  });
+
+  test('a path that leads to no tasks module ends it, watch or not', async () => {
+    const { code, stderr } = await tidemill(['dev', '--tasks', '/nowhere/tasks.ts']);
+    assert.equal(code, 78);
+    assert.match(stderr, /cannot be loaded/);
+  });
+
+  test('a schedule of a task that is not there is told at the start and at each change, and mended once', async () => {
+    using files = project();
+    const manifest = join(files.schedules, 'greet.yaml');
+    const good = readFileSync(manifest, 'utf8');
+    writeFileSync(manifest, good.replace('task: greet', 'task: gret'));
+    await using dev = new TidemillProcess(['dev', files.schedules, '--tasks', files.tasks, '--no-watch']);
+    await dev.line(/! .*greet\.yaml:1 +spec\.task: there is no task "gret" \(did you mean greet\?\)/);
+    await dev.line(/▸ team-a\/greet +fires gret/);
+    writeFileSync(manifest, good.replace('task: greet', 'task: gree'));
+    await dev.line(/! .*there is no task "gree" /);
+    assert.ok(!dev.lines.some((line) => line.includes('all valid again')));
+    writeFileSync(manifest, good);
+    await dev.line(/manifests +are all valid again/);
   });
 });
 

@@ -157,3 +157,17 @@ test('a closed broker says so', async () => {
   await broker[Symbol.asyncDispose]();
   assert.equal(await codeOf(broker.now()), 'BROKER_CLOSED');
 });
+
+test('a Redis that is not there is told as that when connecting, and nothing is said to have perhaps happened', async () => {
+  await assert.rejects(
+    connectRedis({ url: 'redis://127.0.0.1:1', callTimeoutMs: 500 }),
+    (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'BROKER_UNAVAILABLE');
+      assert.equal(
+        error.message,
+        'cannot reach Redis at redis://127.0.0.1:1/0: connect ECONNREFUSED 127.0.0.1:1',
+      );
+      return true;
+    },
+  );
+});

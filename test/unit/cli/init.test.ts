@@ -30,6 +30,10 @@ describe('tidemill init', () => {
     const root = join(where.path, 'My Worker!');
     const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { name: string };
     assert.equal(manifest.name, 'my-worker');
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    assert.match(scripts['scheduler'] ?? '', /--http-port 9465$/, 'the consumer has 9464');
     const { objects, problems } = parseManifests(
       readFileSync(join(root, 'schedules/hello.yaml'), 'utf8'),
       'hello.yaml',

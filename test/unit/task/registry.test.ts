@@ -166,14 +166,19 @@ describe('loadTasks', () => {
     [
       'a module that throws',
       ['throws.mjs'],
-      /throws\.mjs.* cannot be loaded: no configuration/,
+      /throws\.mjs.* cannot be loaded: no configuration \(at .*throws\.mjs:\d+:\d+\)/,
       /no configuration/,
     ],
-    ['a module that does not parse', ['syntax.mjs'], /syntax\.mjs/, /Unexpected token/],
+    [
+      'a module that does not parse',
+      ['syntax.mjs'],
+      /node --check syntax\.mjs shows the line/,
+      /Unexpected token/,
+    ],
     [
       'a module with a bad task',
       ['bad-task.ts'],
-      /"Bad Name" must be lower-case letters/,
+      /"Bad Name" must be lower-case letters.*\(at .*bad-task\.ts:\d+:\d+\)/s,
       /TASK_INVALID|Bad Name/,
     ],
     ['a module without tasks', ['good.ts', 'empty.mjs'], /empty\.mjs exports no task/, undefined],
