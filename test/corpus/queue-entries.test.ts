@@ -212,6 +212,63 @@ describe('an id of', () => {
   }
 });
 
+/** Commands that spoil what the scripts keep books with. */
+const BOOKS: Readonly<Record<string, readonly string[]>> = {
+  'a count of pending runs that is no number': ['HSET', 'meta', 'pending', 'nan'],
+  'a count of pending runs without end': ['HSET', 'meta', 'pending', '1e999'],
+  'a count of bytes without end': ['HSET', 'meta', 'bytesFailed', '-inf'],
+  'an age that is no number': ['HSET', 'meta', 'retainSucceededMs', 'nan'],
+  'a pause that is a word': ['HSET', 'meta', 'paused', 'yes'],
+  'a count of held runs that is no number': ['HSET', 'active', 'job', 'nan'],
+  'a virtual time that is no number': ['HSET', 'lanes', 'm:job', 'nan'],
+  'ghosts that are no number': ['HSET', 'ghosts', 'm:job', 'nan'],
+  'lanes that are none among the ready ones': [
+    'ZADD',
+    'ready:io',
+    '-1',
+    'zzz',
+    '-2',
+    '',
+    '-3',
+    'm:',
+    '-4',
+    'x:job',
+  ],
+  'an empty lane that is ready before all time': ['ZADD', 'ready:io', '-inf', 'l:job'],
+  'lanes that are none among the suspects': ['ZADD', 'suspects:io', '-1', 'zzz', '-2', 's:job'],
+  'delayed runs of no time': ['ZADD', 'delayed', '-inf', 'no-1', 'inf', 'no-2', '1', ' lease'],
+  'expiries of no time': ['ZADD', 'expiring', '-inf', 'no-1', 'inf', 'no-2'],
+  'a recovery with a cursor of 400 digits': ['HSET', 'dying', '1', `d;${MANY_DIGITS};nobody`, '2', 'junk'],
+  'leases of nobody': ['ZADD', 'leases', '1', 'nobody', 'inf', 'never'],
+  'manifests that are none': ['HSET', 'manifests', 'h1', 'junk', 'h2', '{"__proto__":{"polluted":1}}'],
+  'ended runs that are none': ['LPUSH', 'done', 'nobody', ''],
+};
+describe('books that are spoilt by', () => {
+  for (const [what, [command = '', key = '', ...values]] of Object.entries(BOOKS)) {
+    test(`${what} hold nothing up`, async () => {
+      const queue = broker.queue('default');
+      await redis.call(command, BASE + key, ...values);
+      for (const priority of ['high', 'medium', 'low'] as const) {
+        probes += 1;
+        const id = `probe-${probes}`;
+        const outcome = await queue.runs.enqueue([
+          { id, task: 'job', priority, params: '{"n":1}', options: { source: 'api' } },
+        ]);
+        assert.deepEqual(outcome, ['enqueued']);
+        await until('the run has ended', async () => (await stateOf(id)) === 'succeeded', {
+          deadlineMs: 5_000,
+        });
+      }
+      await queue.work.recover();
+      await queue.work.promote();
+      await queue.inspect.stats();
+      await queue.inspect.manifests();
+      await redis.hdel(`${BASE}dying`, '1', '2');
+      assertUnpolluted();
+    });
+  }
+});
+
 test('an id that stands twice in its lane runs once', async () => {
   await redis.rpush(`${BASE}lane:m:job`, 'twice');
   await assertHarmless('twice', entry(), 'succeeded');

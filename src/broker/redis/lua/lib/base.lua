@@ -12,6 +12,12 @@ local call = redis.call
 -- `..` prints 1764000000000000 as 1.764e+15.
 local function int(number) return string.format('%.0f', number) end
 
+-- A number that was stored; nil for what is none. Beyond 2^53 it is not ours: `inf` and `nan` would spread into every sum.
+local function number_of(text)
+  local number = tonumber(text or nil)
+  return number and math.abs(number) <= 2 ^ 53 and number or nil
+end
+
 local clock = call('TIME')
 local NOW = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local NOW_TEXT = int(NOW)
@@ -93,7 +99,7 @@ local META_DEFAULTS = {
 -- Fields are read when they are first needed; those that most scripts need, at once.
 local META_HOT = { 'format', 'pending', 'running', 'tokens', 'paused' }
 
-local function read_meta(field, text) return tonumber(text or nil) or META_DEFAULTS[field] end
+local function read_meta(field, text) return number_of(text) or META_DEFAULTS[field] end
 
 local meta = setmetatable({}, {
   __index = function(fields, field)

@@ -105,9 +105,11 @@ local function add_candidates(search, page)
   local lanes, tasks = {}, {}
   for index = 1, #page, 2 do
     local lane = page[index]
-    if not search.seen[lane] then
+    if not string.find(lane, '^[hml]:.') then
+      write('ZREM', search.key, lane) -- no lane of ours; it has no cost, so no turn could ever be told
+    elseif not search.seen[lane] then
       search.seen[lane] = true
-      lanes[#lanes + 1] = { lane = lane, task = string.sub(lane, 3), score = tonumber(page[index + 1]) }
+      lanes[#lanes + 1] = { lane = lane, task = string.sub(lane, 3), score = number_of(page[index + 1]) or 0 }
       tasks[#tasks + 1] = string.sub(lane, 3)
     end
   end
@@ -125,7 +127,7 @@ local function load_page(search, size)
   local page = call('ZRANGE', search.key, search.offset, search.offset + size - 1, 'WITHSCORES')
   search.offset = search.offset + size
   search.is_complete = #page < 2 * size
-  search.reached = tonumber(page[#page] or nil) or search.reached
+  search.reached = number_of(page[#page]) or search.reached
   add_candidates(search, page)
 end
 

@@ -59,7 +59,7 @@ local function tell_schedule(run, state, outcome)
     local stored = call('HMGET', BASE .. 'schedule:' .. run.uid, 'generation', 'succeeded', 'failed')
     schedule = {
       known = stored[1] ~= false, changes = {}, gone = {},
-      succeeded = tonumber(stored[2] or nil) or 0, failed = tonumber(stored[3] or nil) or 0,
+      succeeded = number_of(stored[2]) or 0, failed = number_of(stored[3]) or 0,
     }
     schedules[run.uid] = schedule
   end
@@ -172,7 +172,7 @@ end
 -- An entry of a run that was redriven since is void; each is stepped over once.
 local function is_void(id, redriven)
   local count = redriven[id]
-  if count == nil then count = tonumber(call('HGET', REDRIVEN, id) or nil) or 0 end
+  if count == nil then count = number_of(call('HGET', REDRIVEN, id)) or 0 end
   redriven[id] = math.max(0, count - 1)
   if count == 1 then write('HDEL', REDRIVEN, id) elseif count > 1 then write('HSET', REDRIVEN, id, int(count - 1)) end
   return count > 0

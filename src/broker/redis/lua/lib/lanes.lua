@@ -46,7 +46,7 @@ end
 local active, active_changed = {}, {}
 
 local function active_count(task)
-  if active[task] == nil then active[task] = math.max(0, tonumber(call('HGET', ACTIVE, task) or nil) or 0) end
+  if active[task] == nil then active[task] = math.max(0, number_of(call('HGET', ACTIVE, task)) or 0) end
   return active[task]
 end
 
@@ -105,14 +105,14 @@ local ghosts = {}
 local function count_ghost(lane, delta) ghosts[lane] = (ghosts[lane] or 0) + delta end
 
 local function least_score(key)
-  return tonumber(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2] or nil)
+  return number_of(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end
 
 -- Where a lane enters: not before the least (it may not use up at once what it did not take while it was away), and
 -- not further behind than a quantum.
 local function entry_score(lane, key)
   if is_suspect_lane(lane) then return NOW end
-  local own = tonumber(call('HGET', LANES, lane) or nil) or 0
+  local own = number_of(call('HGET', LANES, lane)) or 0
   local least = least_score(key)
   if not least then return own end
   return math.min(math.max(own, least), least + QUANTUM * COST[string.sub(lane, 1, 1)])
@@ -135,7 +135,7 @@ local function place(lane)
     return
   end
   local key = ready_key(lane, info.class)
-  local score = tonumber(call('ZSCORE', key, lane) or nil)
+  local score = number_of(call('ZSCORE', key, lane))
   local wanted = room_for(task) > 0 and lane_length(lane) > 0
   if score and not wanted then
     leave_ready(lane, key, advanced[lane] or score)
@@ -150,7 +150,7 @@ end
 -- A task whose executor changes leaves the other set.
 local function leave_other_class(lane, class)
   local other = ready_key(lane, class == 'io' and 'cpu' or 'io')
-  local score = tonumber(call('ZSCORE', other, lane) or nil)
+  local score = number_of(call('ZSCORE', other, lane))
   if score then leave_ready(lane, other, score) end
 end
 
@@ -184,7 +184,7 @@ before_commit[#before_commit + 1] = function()
   active_changed = {}
   write_many('HSET', ACTIVE, counts)
   for lane, delta in pairs(ghosts) do
-    local left = (tonumber(call('HGET', BASE .. 'ghosts', lane) or nil) or 0) + delta
+    local left = (number_of(call('HGET', BASE .. 'ghosts', lane)) or 0) + delta
     if left > 0 then write('HSET', BASE .. 'ghosts', lane, int(left)) else write('HDEL', BASE .. 'ghosts', lane) end
   end
   ghosts = {}

@@ -8,7 +8,7 @@ local function manifest_key(hash) return BASE .. 'manifest:' .. hash end
 local live_counts = {}
 
 local function live_count(hash)
-  if not live_counts[hash] then live_counts[hash] = tonumber(call('HGET', LIVE, hash) or nil) or 0 end
+  if not live_counts[hash] then live_counts[hash] = number_of(call('HGET', LIVE, hash)) or 0 end
   return live_counts[hash]
 end
 
@@ -29,7 +29,7 @@ local function live_by_age()
   for hash in pairs(candidates) do
     if live_count(hash) > 0 then hashes[#hashes + 1] = hash end
   end
-  for _, hash in ipairs(hashes) do builds[hash] = tonumber(call('HGET', BUILDS, hash) or nil) or 0 end
+  for _, hash in ipairs(hashes) do builds[hash] = number_of(call('HGET', BUILDS, hash)) or 0 end
   return hashes, builds
 end
 

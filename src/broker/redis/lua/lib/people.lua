@@ -21,5 +21,5 @@ end
 
 -- Ids that wait in a lane; ids whose runs wait there no longer are not counted.
 local function waiting_in(lane)
-  return math.max(0, lane_length(lane) - (tonumber(call('HGET', BASE .. 'ghosts', lane) or nil) or 0))
+  return math.max(0, lane_length(lane) - (number_of(call('HGET', BASE .. 'ghosts', lane)) or 0))
 end

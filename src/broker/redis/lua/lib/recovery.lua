@@ -24,7 +24,7 @@ local function load_dying()
   local dying = call('HGETALL', DYING)
   for index = 1, #dying, 2 do
     local mode, cursor, incarnation = string.match(dying[index + 1], '^(%l);(%d+);(.*)$')
-    if mode then
+    if mode and #cursor <= INSTANT_DIGITS then
       local serial = dying[index]
       batches[#batches + 1] = {
         serial = serial, mode = mode, cursor = cursor, incarnation = incarnation, source = BASE .. 'fenced:' .. serial,
