@@ -11,7 +11,7 @@
  * Rules where more than one reading was possible; both brokers decide alike:
  *
  * - Order in a lane: enqueue, promotion and redrive append. What comes back at once (`released`, `leave`) goes to the
- *   front. A recovered run is a suspect and waits in a lane apart, one for each task; these lanes take turns. A claim looks
+ *   front, several of one claim that are released together in the order of their release. A recovered run is a suspect and waits in a lane apart, one for each task; these lanes take turns. A claim looks
  *   at suspects first, and takes one only when its incarnation holds none.
  * - Order between lanes: the least virtual time first, then the lesser name (`h:task`, `l:task`, `m:task`); a turn is at most
  *   64 runs. A lane that becomes ready enters at its own virtual time, but not before the least of its ready set as the

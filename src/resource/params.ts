@@ -1,6 +1,7 @@
 /** What params may be before any task looks at them: JSON of a bounded size and depth. */
+import { PARAMS_MAX_BYTES } from '../task/params.ts';
+
 export const PARAMS_MAX_KEYS = 64;
-export const PARAMS_MAX_BYTES = 256 * 1024;
 export const PARAMS_MAX_DEPTH = 32;
 
 /** The rule that params break, as the end of a sentence; `undefined` when they are fine. */
@@ -11,7 +12,7 @@ export function paramsProblem(params: Readonly<Record<string, unknown>>): string
   if (problem !== undefined) return problem;
   const bytes = Buffer.byteLength(JSON.stringify(params));
   if (bytes <= PARAMS_MAX_BYTES) return undefined;
-  return `must be at most 256 KiB as JSON, not ${Math.ceil(bytes / 1024)} KiB: store the data elsewhere and pass a reference`;
+  return `must be at most ${PARAMS_MAX_BYTES / 1024} KiB as JSON, not ${Math.ceil(bytes / 1024)} KiB: store the data elsewhere and pass a reference`;
 }
 
 function jsonProblem(value: unknown, depth: number, path: string): string | undefined {

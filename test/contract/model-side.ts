@@ -1,5 +1,5 @@
 /** One of the two brokers of the model test, and what a caller of it would remember. */
-import type { Broker, ClaimedRun, FireEntry, Queue } from '../../src/broker/broker.ts';
+import type { AdoptRequest, Broker, ClaimedRun, FireEntry, Queue } from '../../src/broker/broker.ts';
 import { slotRunId, triggerRunId } from '../../src/task/ids.ts';
 import type { Outcome } from '../../src/task/run.ts';
 import { FAILURE, request, TestConsumer, type ConsumerSketch } from './harness.ts';
@@ -63,6 +63,8 @@ export class Side {
   readonly #sketches: readonly ConsumerSketch[];
   readonly #consumers: readonly TestConsumer[];
   readonly #holding = new Map<TestConsumer, readonly ClaimedRun[]>();
+  /** Runs that were settled as failed: few of all the ids are such that redriving them does anything. */
+  readonly #failed: string[] = [];
   readonly #passTime: (ms: number) => Promise<unknown>;
 
   constructor(broker: Broker, kind: PlanKind, passTime: (ms: number) => Promise<unknown>) {
@@ -92,11 +94,11 @@ export class Side {
       case 'claim':
         return this.#claim(consumer, step);
       case 'settle':
-        return this.#settle(consumer, step);
+        return this.#settle(this.#holderNear(step.who) ?? consumer, step);
       case 'cancel':
         return this.#cancel(this.#anyId(step.id, adoptedAtMs));
       case 'redrive':
-        return queue.runs.redrive([this.#anyId(step.id, adoptedAtMs)]);
+        return queue.runs.redrive([this.#failed.pop() ?? this.#anyId(step.id, adoptedAtMs)]);
       case 'register':
         return this.#register(step.who);
       case 'leave':
@@ -111,7 +113,7 @@ export class Side {
         return queue.inspect.setQueuePaused(step.verb === 'pause-queue');
       case 'adopt': {
         const { generation, isSuspended: suspended, isForced: force } = step;
-        return queue.schedules.adopt([adoption({ uid, generation, suspended, force })]);
+        return this.#adopt(adoption({ uid, generation, suspended, force }));
       }
       case 'withdraw':
         return queue.schedules.withdraw([uid]);
@@ -144,6 +146,12 @@ export class Side {
     };
   }
 
+  /** The first, from this one on, that holds runs. */
+  #holderNear(who: number): TestConsumer | undefined {
+    const inTurn = [...this.#consumers.slice(who), ...this.#consumers.slice(0, who)];
+    return inTurn.find((consumer) => (this.#holding.get(consumer)?.length ?? 0) > 0);
+  }
+
   async #settle(consumer: TestConsumer, { nth, outcome }: Step): Promise<unknown> {
     const holding = this.#holding.get(consumer) ?? [];
     const run = holding[nth % Math.max(1, holding.length)];
@@ -152,6 +160,7 @@ export class Side {
       consumer,
       holding.filter((other) => other !== run),
     );
+    if (OUTCOMES[outcome]?.kind === 'failed') this.#failed.push(run.record.id);
     return [run.record.id, ...(await consumer.settle([run], OUTCOMES[outcome]))];
   }
 
@@ -177,6 +186,11 @@ export class Side {
     await this.#passTime(3);
     const { amnesty, ended, returned, deadLettered } = await this.queue.work.recover();
     return { amnesty, ended, returned, deadLettered };
+  }
+
+  /** The state is looked at after each step, without what two clocks make different. */
+  async #adopt(request: AdoptRequest): Promise<unknown> {
+    return (await this.queue.schedules.adopt([request])).map(({ outcome }) => outcome);
   }
 
   #fire(uid: string, step: Step, baseMs: number): Promise<unknown> {

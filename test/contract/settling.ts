@@ -1,7 +1,7 @@
 /** Contract: how attempts end. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { consumerOf, FAILURE, request, type CreateHarness } from './harness.ts';
+import { consumerOf, FAILURE, numbered, request, type CreateHarness } from './harness.ts';
 
 export function describeSettling(createHarness: CreateHarness): void {
   describe('settling', () => {
@@ -156,6 +156,19 @@ export function describeSettling(createHarness: CreateHarness): void {
       await harness.passTime(110);
       await queue.work.promote();
       assert.equal((await consumer.claimOne()).record.attempt, 1);
+    });
+
+    test('several runs released together stand at the front in the order of their release', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      await queue.runs.enqueue(numbered('run', 6));
+      const held = await consumer.claim(4);
+      await consumer.settle([...held.slice(1), ...held.slice(0, 1)], { kind: 'released' });
+      assert.deepEqual(
+        await consumer.claimIds(),
+        [1, 2, 3, 0, 4, 5].map((number) => `run-${number}`),
+      );
     });
 
     test('params that do not parse go back while another schema of the task is live', async () => {

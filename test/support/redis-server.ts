@@ -152,7 +152,8 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function sendCommand(port: number, words: readonly string[]): Promise<string> {
+/** Sends one command on a connection of its own; answers the raw text of the reply. */
+export async function sendCommand(port: number, words: readonly string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');
   try {
     await once(socket, 'connect');

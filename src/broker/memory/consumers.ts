@@ -1,9 +1,9 @@
 /** What consumers do with a queue in memory. */
-import type { ConsumerPort, CycleReply, CycleRequest } from '../broker.ts';
+import type { ConsumerPort, CycleReply, CycleRequest, SettleAnswer, Settlement } from '../broker.ts';
 import { claim, hasMoreFor } from './claim.ts';
 import { cancellationsOf, heldBy, leave, recover, register, renew } from './leases.ts';
 import { promote } from './promote.ts';
-import type { QueueState } from './queue-state.ts';
+import type { Incarnation, QueueState } from './queue-state.ts';
 import { settle } from './settle.ts';
 
 export function createConsumerPort(queue: QueueState): ConsumerPort {
@@ -41,9 +41,7 @@ function cycle(queue: QueueState, request: CycleRequest): CycleReply {
       ...{ moreReady: false, wakeCursor: queue.wakeBoard.cursorFor(request.incarnation), nowMs },
     };
   }
-  const settled = queue.transition(() =>
-    request.settle.map((settlement) => settle(queue, incarnation, settlement)),
-  );
+  const settled = queue.transition(() => settleAll(queue, incarnation, request.settle));
   const { claim: slots } = request;
   const claimed = slots === undefined ? [] : queue.transition(() => claim(queue, incarnation, slots));
   const { nextDueAtMs } = queue;
@@ -52,4 +50,21 @@ function cycle(queue: QueueState, request: CycleRequest): CycleReply {
     ...{ moreReady: hasMoreFor(queue, incarnation), wakeCursor: queue.wakeBoard.cursorFor(incarnation.id) },
     ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
   };
+}
+
+/** Released runs go to the front one by one: the last first, so that they stand there in the order in which they came. */
+function settleAll(
+  queue: QueueState,
+  incarnation: Incarnation,
+  settlements: readonly Settlement[],
+): readonly SettleAnswer[] {
+  const answers = settlements.map((): SettleAnswer => 'unknown');
+  const isReleased = ([, { outcome }]: readonly [number, Settlement]): boolean => outcome.kind === 'released';
+  const numbered = [...settlements.entries()];
+  const inTurn = [
+    ...numbered.filter((each) => !isReleased(each)),
+    ...numbered.filter((each) => isReleased(each)).toReversed(),
+  ];
+  for (const [index, settlement] of inTurn) answers[index] = settle(queue, incarnation, settlement);
+  return answers;
 }

@@ -9,7 +9,7 @@ import { checkServer } from './suitability.ts';
 
 export interface RedisOptions extends RedisAddress {
   readonly clock?: Clock;
-  /** Told what an operator should know, such as a version with a published hole. Default: nobody is. */
+  /** Told what an operator should know: a version with a published hole, a missing right, … Default: nobody is. */
   readonly onWarning?: (message: string) => void;
   /** How long a call may wait for its answer, reconnecting included. Default 4 s. */
   readonly callTimeoutMs?: number;
@@ -28,7 +28,7 @@ export async function connectRedis(options: RedisOptions): Promise<RedisBroker> 
   });
   try {
     const facts = await checkServer(connection, description, onWarning);
-    return new RedisBroker(address, connection, facts, clock);
+    return new RedisBroker(address, { connection, facts, clock, warn: onWarning });
   } catch (error) {
     await connection[Symbol.asyncDispose]();
     throw unreached(error, describePlace(address));

@@ -129,8 +129,14 @@ export class RedisConsumerPort implements ConsumerPort {
         unreadable.push({ id, token, outcome: { kind: 'failed', error: MALFORMED } });
       else runs.push({ record: decoded.record, token, suspect: decoded.suspect });
     }
+    if (unreadable.length === 0) return runs;
+    const [first] = unreadable;
+    this.#queue.warn(
+      `the records of ${unreadable.length} runs in queue ${this.#queue.name} cannot be read, ${JSON.stringify(first?.id)} ` +
+        'among them; they end as failed (MalformedRecord). Something else writes to this prefix',
+    );
     // Should this fail, the consumer finds runs that it does not know when it compares, and releases them.
-    if (unreadable.length > 0) await this.cycle({ incarnation, settle: unreadable }).catch(() => undefined);
+    await this.cycle({ incarnation, settle: unreadable }).catch(() => undefined);
     return runs;
   }
 }

@@ -57,18 +57,26 @@ export function installKeys(prefix: string) {
   };
 }
 
+/** All keys of one queue. */
 export function queueKeys(prefix: string, queue: string) {
   const base = `${prefix}:{${queue}}:`;
   return {
     base,
-
-    // --- the queue itself
     /** HASH: format number, counters, settings (`lib/base.lua` lists the fields). KEYS[1] of every script. */
     meta: `${base}meta`,
+    ...runKeys(base),
+    ...taskKeys(base),
+    ...incarnationKeys(base),
+    ...scheduleKeys(base),
+  };
+}
+
+/** Runs by what they wait for, their ends, and who made them. */
+function runKeys(base: string) {
+  return {
     /** HASH run id → record (`record.ts`): every run that is known, whatever its state. */
     runs: `${base}runs`,
 
-    // --- waiting runs
     /** LIST of run ids, oldest first. May hold ids of runs that were cancelled since: claim steps over them. */
     lane: (lane: string) => `${base}lane:${lane}`,
     /** HASH lane → its virtual time when it last left its ready set, 0 at first. Lists every lane that was ever used. */
@@ -84,7 +92,23 @@ export function queueKeys(prefix: string, queue: string) {
     /** ZSET run id → ms when it ends as expired; only runs that wait and have an expiry. */
     expiring: `${base}expiring`,
 
-    // --- tasks
+    /** LIST of ids of runs that succeeded, were cancelled or expired, oldest first. */
+    done: `${base}done`,
+    /** LIST of ids of failed runs, oldest first. */
+    dead: `${base}dead`,
+    /** HASH run id → how many entries of it in `dead` are void because it was redriven. */
+    redriven: `${base}redriven`,
+    /** STREAM, one entry a transition: field `ids`, the runs that it ended, space between. Only a hint. */
+    outcomes: `${base}outcomes`,
+
+    /** HASH slot → `number answers` of its last batch, one letter each. Lives for 10 minutes after the last batch. */
+    producer: (producer: string) => `${base}producer:${producer}`,
+  };
+}
+
+/** Tasks, and the manifests that name them. */
+function taskKeys(base: string) {
+  return {
     /** HASH task → `executor;limit` as the newest live build says; limit empty: none. */
     tasks: `${base}tasks`,
     /** HASH task → how many runs of it are held. */
@@ -92,7 +116,22 @@ export function queueKeys(prefix: string, queue: string) {
     /** SET of paused tasks. */
     paused: `${base}paused`,
 
-    // --- consumers
+    /** HASH manifest hash → manifest as JSON. */
+    manifests: `${base}manifests`,
+    /** HASH task → `executor;limit;schema hash`, as that manifest says. */
+    manifest: (hash: string) => `${base}manifest:${hash}`,
+    /** HASH manifest hash → how many live incarnations have it. */
+    live: `${base}live`,
+    /** HASH manifest hash → ms when its tasks were built. */
+    builds: `${base}builds`,
+    /** ZSET manifest hash → ms when a consumer with it was last known to live. */
+    seen: `${base}seen`,
+  };
+}
+
+/** Incarnations of consumers: their leases, what they hold, and how they are woken. */
+function incarnationKeys(base: string) {
+  return {
     /** ZSET incarnation → ms when its lease ends. */
     leases: `${base}leases`,
     /** HASH incarnation → `manifest hash\nJSON for people`. */
@@ -111,34 +150,12 @@ export function queueKeys(prefix: string, queue: string) {
     idle: (executor: Executor, manifestHash: string) => `${base}idle:${executor}:${manifestHash}`,
     /** STREAM, at most one entry: this incarnation should claim. Deleted by its claim. */
     wake: (incarnation: string) => `${base}wake:${incarnation}`,
+  };
+}
 
-    // --- manifests
-    /** HASH manifest hash → manifest as JSON. */
-    manifests: `${base}manifests`,
-    /** HASH task → `executor;limit;schema hash`, as that manifest says. */
-    manifest: (hash: string) => `${base}manifest:${hash}`,
-    /** HASH manifest hash → how many live incarnations have it. */
-    live: `${base}live`,
-    /** HASH manifest hash → ms when its tasks were built. */
-    builds: `${base}builds`,
-    /** ZSET manifest hash → ms when a consumer with it was last known to live. */
-    seen: `${base}seen`,
-
-    // --- ended runs
-    /** LIST of ids of runs that succeeded, were cancelled or expired, oldest first. */
-    done: `${base}done`,
-    /** LIST of ids of failed runs, oldest first. */
-    dead: `${base}dead`,
-    /** HASH run id → how many entries of it in `dead` are void because it was redriven. */
-    redriven: `${base}redriven`,
-    /** STREAM, one entry a transition: field `ids`, the runs that it ended, space between. Only a hint. */
-    outcomes: `${base}outcomes`,
-
-    // --- producers
-    /** HASH slot → `number answers` of its last batch, one letter each. Lives for 10 minutes after the last batch. */
-    producer: (producer: string) => `${base}producer:${producer}`,
-
-    // --- schedules
+/** Schedules that fire into this queue. */
+function scheduleKeys(base: string) {
+  return {
     /**
      * HASH: fields named as in `ScheduleState` (`withdrawnAtMs` instead of `withdrawn`, `active` is counted), plus install,
      * namespace, name, and `requests` (JSON strings with a newline between); `lastRun` as in `record.ts`.

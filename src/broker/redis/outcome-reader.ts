@@ -6,6 +6,8 @@ import { z } from 'zod';
 import type { Clock } from '../../runtime/clock.ts';
 import { isTerminal, type RunRecord } from '../../task/run.ts';
 import { createClient, type RedisAddress, type RedisClient } from './client.ts';
+import type { QueueContext } from './queue-context.ts';
+import { RefusalNotice } from './refusal-notice.ts';
 import { LONGEST_BLOCK_MS } from './wake-reader.ts';
 
 const PAUSE_AFTER_ERROR_MS = 250;
@@ -38,11 +40,17 @@ export class OutcomeReader implements Disposable {
   #isReading = false;
   #lastWaitAtMs = 0;
   #isClosed = false;
+  readonly #refusal: RefusalNotice;
 
-  constructor(address: RedisAddress, key: string, clock: Clock) {
+  constructor({ name, address, keys, clock, warn }: QueueContext) {
     this.#address = address;
-    this.#key = key;
+    this.#key = keys.outcomes;
     this.#clock = clock;
+    this.#refusal = new RefusalNotice(
+      `read the outcomes of queue ${name}`,
+      'who waits for the end of a run hears of it late',
+      warn,
+    );
   }
 
   /** As `ProducerPort.waitForEnd`; a broken connection is waited out, not reported. */
@@ -127,7 +135,8 @@ export class OutcomeReader implements Disposable {
           this.#lookAll();
         }
         cursor = (await this.#readOnce(this.#client, cursor)) ?? cursor;
-      } catch {
+      } catch (error) {
+        this.#refusal.note(error);
         cursor = undefined;
         await this.#clock.sleep(PAUSE_AFTER_ERROR_MS);
       }

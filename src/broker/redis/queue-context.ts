@@ -7,22 +7,33 @@ import { installKeys, queueKeys, type QueueKeys } from './keys.ts';
 import { ScriptRunner } from './script-runner.ts';
 import type { ScriptName } from './scripts.ts';
 
+export interface QueueParts {
+  readonly prefix: string;
+  readonly address: RedisAddress;
+  readonly connection: Connection;
+  readonly clock: Clock;
+  readonly warn: (message: string) => void;
+}
+
 export class QueueContext {
   readonly name: string;
   readonly keys: QueueKeys;
   readonly clock: Clock;
   readonly address: RedisAddress;
+  /** Tells an operator what no caller would hear of. */
+  readonly warn: (message: string) => void;
   readonly #connection: Connection;
   readonly #runner: ScriptRunner;
   readonly #queuesKey: string;
   #isListed = false;
   #listing: Promise<void> | undefined;
 
-  constructor(name: string, prefix: string, address: RedisAddress, connection: Connection, clock: Clock) {
+  constructor(name: string, { prefix, address, connection, clock, warn }: QueueParts) {
     this.name = name;
     this.keys = queueKeys(prefix, name);
     this.clock = clock;
     this.address = address;
+    this.warn = warn;
     this.#connection = connection;
     this.#runner = new ScriptRunner(connection);
     this.#queuesKey = installKeys(prefix).queues;

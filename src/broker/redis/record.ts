@@ -9,18 +9,11 @@
  *     params    as given, to the end
  */
 import { z } from 'zod';
-import {
-  FAILURE_REASONS,
-  RUN_SOURCES,
-  type RunError,
-  type RunOptions,
-  type RunRecord,
-  type RunState,
-} from '../../task/run.ts';
+import { isTerminal, type RunError, type RunOptions, type RunRecord, type RunState } from '../../task/run.ts';
+import { RunErrorSchema, RunOptionsSchema } from '../../task/run-schema.ts';
 import { scheduleUidOfRunId, slotOfRunId } from '../../task/ids.ts';
 import type { RunRequest } from '../../task/request.ts';
 import type { LastRun } from '../../task/schedule-state.ts';
-import { isTerminal } from '../../task/run.ts';
 import { laneName, parseLane } from './keys.ts';
 
 const STATE_OF: Readonly<Record<string, RunState>> = {
@@ -49,30 +42,6 @@ interface Head {
   readonly endedAtMs: number | undefined;
   readonly incarnation: string | undefined;
 }
-
-const OptionsSchema = z.object({
-  source: z.enum(RUN_SOURCES),
-  timeoutMs: z.number().exactOptional(),
-  retry: z
-    .object({
-      attempts: z.number().exactOptional(),
-      backoffMs: z.number().exactOptional(),
-      maxBackoffMs: z.number().exactOptional(),
-    })
-    .exactOptional(),
-  parentId: z.string().exactOptional(),
-  rootId: z.string().exactOptional(),
-  schedule: z
-    .object({ uid: z.string(), namespace: z.string(), name: z.string(), slotMs: z.number().exactOptional() })
-    .exactOptional(),
-});
-
-const ErrorSchema = z.object({
-  reason: z.enum(FAILURE_REASONS),
-  name: z.string(),
-  message: z.string(),
-  stack: z.string().exactOptional(),
-});
 
 /** The part of a record that the client writes at enqueue: `identity\noptions\nparams`. */
 export function encodeBody(request: RunRequest): string {
@@ -209,7 +178,7 @@ const lastOptions: { text: string; options: RunOptions } = { text: '', options: 
 /** Options that cannot be read are of an unknown source: people can look at the run, and no consumer starts it. */
 function decodeOptions(text: string): RunOptions {
   if (text === lastOptions.text) return lastOptions.options;
-  const parsed = OptionsSchema.safeParse(parseJson(text));
+  const parsed = RunOptionsSchema.safeParse(parseJson(text));
   lastOptions.text = text;
   lastOptions.options = parsed.success ? parsed.data : { source: 'unknown' };
   return lastOptions.options;
@@ -219,7 +188,7 @@ function decodeOutcome(state: RunState, text: string): Pick<RunRecord, 'result' 
   if (text === '') return {};
   if (state === 'succeeded') return { result: text };
   if (state === 'cancelled') return { cancelReason: decodeReason(text) };
-  const parsed = ErrorSchema.safeParse(parseJson(text));
+  const parsed = RunErrorSchema.safeParse(parseJson(text));
   return parsed.success ? { error: parsed.data } : {};
 }
 

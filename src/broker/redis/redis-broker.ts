@@ -9,11 +9,12 @@ import type {
   ProducerPort,
   ConsumerPort,
   Queue,
+  QueueSettings,
   SchedulePort,
 } from '../broker.ts';
 import { describeAddress, type RedisAddress } from './client.ts';
 import type { Connection } from './connection.ts';
-import { RedisConsumerPort } from './consumer-port.ts';
+import { RedisConsumerPort, type CheckBudgets } from './consumer-port.ts';
 import { ThreadHeartbeat } from './heartbeat.ts';
 import { createRedisInspect } from './inspect.ts';
 import { DEFAULT_PREFIX, checkPrefix, installKeys } from './keys.ts';
@@ -34,15 +35,12 @@ class RedisQueue implements Queue, Disposable {
   readonly #outcomes: OutcomeReader;
   readonly #wakes: WakeReaders;
 
-  constructor(context: QueueContext, facts: ServerFacts) {
-    const { name, keys, address, clock } = context;
-    this.name = name;
-    this.#outcomes = new OutcomeReader(address, keys.outcomes, clock);
-    this.#wakes = new WakeReaders(address, keys.wake, clock);
+  constructor(context: QueueContext, checkBudgets: CheckBudgets) {
+    this.name = context.name;
+    this.#outcomes = new OutcomeReader(context);
+    this.#wakes = new WakeReaders(context);
     this.runs = new RedisProducerPort(context, this.#outcomes);
-    this.work = new RedisConsumerPort(context, this.#wakes, ({ settings }) =>
-      findBudgetProblem(facts, settings),
-    );
+    this.work = new RedisConsumerPort(context, this.#wakes, checkBudgets);
     this.schedules = createRedisSchedules(context);
     this.inspect = createRedisInspect(context);
   }
@@ -54,6 +52,14 @@ class RedisQueue implements Queue, Disposable {
   }
 }
 
+export interface RedisBrokerParts {
+  readonly connection: Connection;
+  readonly facts: ServerFacts;
+  readonly clock: Clock;
+  /** Told what an operator should know. */
+  readonly warn: (message: string) => void;
+}
+
 export class RedisBroker implements Broker {
   readonly description: string;
   readonly #address: RedisAddress;
@@ -61,16 +67,20 @@ export class RedisBroker implements Broker {
   readonly #connection: Connection;
   readonly #facts: ServerFacts;
   readonly #clock: Clock;
+  readonly #warn: (message: string) => void;
   readonly #queues = new Map<string, RedisQueue>();
+  /** Of the queues that this process has registered in. They stay when it leaves, as do the runs that they keep. */
+  readonly #settings = new Map<string, QueueSettings>();
   readonly #heartbeats = new Set<ThreadHeartbeat>();
 
   /** Use `connectRedis`. */
-  constructor(address: RedisAddress, connection: Connection, facts: ServerFacts, clock: Clock) {
+  constructor(address: RedisAddress, { connection, facts, clock, warn }: RedisBrokerParts) {
     this.#address = address;
     this.#prefix = checkPrefix(address.prefix ?? DEFAULT_PREFIX);
     this.#connection = connection;
     this.#facts = facts;
     this.#clock = clock;
+    this.#warn = warn;
     this.description = describeAddress(address);
   }
 
@@ -91,14 +101,11 @@ export class RedisBroker implements Broker {
   queue(name: string): Queue {
     let queue = this.#queues.get(name);
     if (queue === undefined) {
-      const context = new QueueContext(
-        checkQueueName(name),
-        this.#prefix,
-        this.#address,
-        this.#connection,
-        this.#clock,
-      );
-      queue = new RedisQueue(context, this.#facts);
+      const context = new QueueContext(checkQueueName(name), {
+        ...{ prefix: this.#prefix, address: this.#address, connection: this.#connection },
+        ...{ clock: this.#clock, warn: this.#warn },
+      });
+      queue = new RedisQueue(context, ({ settings }) => this.#checkBudgets(name, settings));
       this.#queues.set(name, queue);
     }
     return queue;
@@ -139,6 +146,13 @@ export class RedisBroker implements Broker {
     await Promise.all([...this.#heartbeats].map((heartbeat) => heartbeat[Symbol.asyncDispose]()));
     for (const queue of this.#queues.values()) queue[Symbol.dispose]();
     await this.#connection[Symbol.asyncDispose]();
+  }
+
+  #checkBudgets(queue: string, settings: QueueSettings): string | undefined {
+    const together = new Map(this.#settings).set(queue, settings);
+    const problem = findBudgetProblem(this.#facts, together);
+    if (problem === undefined) this.#settings.set(queue, settings);
+    return problem;
   }
 
   #runLockScript(

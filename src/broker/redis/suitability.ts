@@ -85,16 +85,21 @@ export function findWarnings({ product, version, evictionPolicy }: ServerFacts):
   return warnings;
 }
 
-/** Why the retention budgets of one queue do not fit; `undefined` when they do. */
+/**
+ * Why the retention budgets of all queues that a process consumes do not fit together; `undefined` when they do.
+ * @param queues - settings by name of queue
+ */
 export function findBudgetProblem(
-  facts: Pick<ServerFacts, 'maxMemoryBytes'>,
-  settings: QueueSettings,
+  { maxMemoryBytes }: Pick<ServerFacts, 'maxMemoryBytes'>,
+  queues: ReadonlyMap<string, Pick<QueueSettings, 'retainSucceededBytes' | 'retainFailedBytes'>>,
 ): string | undefined {
-  const budget = settings.retainSucceededBytes + settings.retainFailedBytes;
-  if (facts.maxMemoryBytes === 0 || budget <= facts.maxMemoryBytes / 2) return undefined;
+  const budgets = [...queues.values()].map((each) => each.retainSucceededBytes + each.retainFailedBytes);
+  const sum = budgets.reduce((total, budget) => total + budget, 0);
+  if (maxMemoryBytes === 0 || sum <= maxMemoryBytes / 2) return undefined;
+  const whose = queues.size === 1 ? 'queue' : `${queues.size} queues`;
   return (
-    `the retention budgets of this queue sum to ${budget} bytes, more than half of Redis's maxmemory (${facts.maxMemoryBytes}); ` +
-    'lower them or give Redis more memory, or finished runs will keep new ones out'
+    `the retention budgets of ${whose} ${[...queues.keys()].join(', ')} sum to ${sum} bytes, more than half of Redis's ` +
+    `maxmemory (${maxMemoryBytes}); lower them or give Redis more memory, or finished runs will keep new ones out`
   );
 }
 

@@ -1,6 +1,8 @@
 /** Waits for work without polling: one blocking read of an incarnation's own wake stream, on a connection of its own. */
 import type { Clock } from '../../runtime/clock.ts';
-import { createClient, type RedisAddress, type RedisClient } from './client.ts';
+import { createClient, type RedisClient } from './client.ts';
+import type { QueueContext } from './queue-context.ts';
+import { RefusalNotice } from './refusal-notice.ts';
 
 /** An idle consumer looks for work this often even if nobody wakes it. */
 export const LONGEST_BLOCK_MS = 5_000;
@@ -10,13 +12,15 @@ class WakeReader {
   readonly #client: RedisClient;
   readonly #key: string;
   readonly #clock: Clock;
+  readonly #refusal: RefusalNotice;
   /** The read in flight. It outlives a wait that was aborted, and serves the next one. */
   #reading: Promise<boolean> | undefined;
 
-  constructor(client: RedisClient, key: string, clock: Clock) {
+  constructor(client: RedisClient, key: string, clock: Clock, refusal: RefusalNotice) {
     this.#client = client;
     this.#key = key;
     this.#clock = clock;
+    this.#refusal = refusal;
   }
 
   async wait(maxWaitMs: number, signal: AbortSignal): Promise<void> {
@@ -40,7 +44,8 @@ class WakeReader {
     try {
       const reply = await this.#client.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', this.#key, '0-0');
       return reply !== null;
-    } catch {
+    } catch (error) {
+      this.#refusal.note(error);
       // Not woken, as far as we know; a broken connection must not become a busy loop.
       await this.#clock.sleep(PAUSE_AFTER_ERROR_MS);
       return false;
@@ -66,23 +71,28 @@ class Abortion implements Disposable {
 
 /** The readers of one queue; usually there is one, as a process has one incarnation. */
 export class WakeReaders implements Disposable {
-  readonly #address: RedisAddress;
-  readonly #keyOf: (incarnation: string) => string;
-  readonly #clock: Clock;
+  readonly #queue: QueueContext;
+  readonly #refusal: RefusalNotice;
   readonly #readers = new Map<string, WakeReader>();
   #isClosed = false;
 
-  constructor(address: RedisAddress, keyOf: (incarnation: string) => string, clock: Clock) {
-    this.#address = address;
-    this.#keyOf = keyOf;
-    this.#clock = clock;
+  constructor(queue: QueueContext) {
+    this.#queue = queue;
+    const reading = `wait for work in queue ${queue.name}`;
+    this.#refusal = new RefusalNotice(
+      reading,
+      'idle consumers find work only when they look by themselves, every 5 s',
+      queue.warn,
+    );
   }
 
   async wait(incarnation: string, maxWaitMs: number, signal: AbortSignal): Promise<void> {
     if (this.#isClosed || signal.aborted || maxWaitMs <= 0) return;
     let reader = this.#readers.get(incarnation);
     if (reader === undefined) {
-      reader = new WakeReader(createClient(this.#address, 'blocking'), this.#keyOf(incarnation), this.#clock);
+      const { address, keys, clock } = this.#queue;
+      const client = createClient(address, 'blocking');
+      reader = new WakeReader(client, keys.wake(incarnation), clock, this.#refusal);
       this.#readers.set(incarnation, reader);
     }
     await reader.wait(maxWaitMs, signal);

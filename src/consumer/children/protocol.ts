@@ -2,39 +2,8 @@
 import { z } from 'zod';
 import type { AttemptResult } from '../../task/invoke.ts';
 import type { RunRequest } from '../../task/request.ts';
-import {
-  FAILURE_REASONS,
-  PRIORITIES,
-  RUN_SOURCES,
-  RUN_STATES,
-  type RunError,
-  type RunOptions,
-  type RunRecord,
-} from '../../task/run.ts';
-
-const RunErrorSchema = z.object({
-  reason: z.enum(FAILURE_REASONS),
-  name: z.string(),
-  message: z.string(),
-  stack: z.string().exactOptional(),
-}) satisfies z.ZodType<RunError>;
-
-const RunOptionsSchema = z.object({
-  source: z.enum(RUN_SOURCES),
-  timeoutMs: z.number().exactOptional(),
-  retry: z
-    .object({
-      attempts: z.number().exactOptional(),
-      backoffMs: z.number().exactOptional(),
-      maxBackoffMs: z.number().exactOptional(),
-    })
-    .exactOptional(),
-  parentId: z.string().exactOptional(),
-  rootId: z.string().exactOptional(),
-  schedule: z
-    .object({ uid: z.string(), namespace: z.string(), name: z.string(), slotMs: z.number().exactOptional() })
-    .exactOptional(),
-}) satisfies z.ZodType<RunOptions>;
+import { PRIORITIES, RUN_STATES, type RunRecord } from '../../task/run.ts';
+import { RunErrorSchema, RunOptionsSchema } from '../../task/run-schema.ts';
 
 const RunRecordSchema = z.object({
   id: z.string(),

@@ -51,6 +51,22 @@ test('retention budgets over half of maxmemory are refused at registration', asy
   await register(queue, 'one', { settings: { retainSucceededBytes: budget, retainFailedBytes: budget } });
 });
 
+test('retention budgets of all queues of a process together must fit into half of maxmemory', async () => {
+  await using server = await RedisServer.start({ maxMemoryBytes: 100 * 1024 * 1024 });
+  await using broker = await connectRedis({ url: server.url });
+  const settings = { retainSucceededBytes: 10 * 1024 * 1024, retainFailedBytes: 10 * 1024 * 1024 };
+  await register(broker.queue('first'), 'one', { settings });
+  await register(broker.queue('second'), 'one', { settings });
+  await assert.rejects(
+    register(broker.queue('third'), 'one', { settings }),
+    /retention budgets of 3 queues first, second, third sum to 62914560 bytes/,
+  );
+  // Registering again counts once, and a queue that was refused does not count.
+  await register(broker.queue('second'), 'two', { settings });
+  await register(broker.queue('first'), 'one', { settings: { ...settings, retainFailedBytes: 0 } });
+  await register(broker.queue('third'), 'one', { settings: { ...settings, retainSucceededBytes: 0 } });
+});
+
 test('a server that is not there is unavailable within 5 s, with the reason', async () => {
   const port = await freePort();
   const startMs = performance.now();
@@ -87,4 +103,28 @@ test('no message, cause or description holds the password or a run’s params', 
     [],
   );
   assert.match(broker.description, /^redis:\/\/:\*\*\*@127\.0\.0\.1:\d+\/0 prefix mine$/);
+});
+
+test('a user who may not read the wake or the outcome stream is told so, once for each, and works on', async () => {
+  const acl = `user worker on >${PASSWORD} ~tidemill:* +@all -xread -xrevrange`;
+  await using server = await RedisServer.start({ settings: ['--user', ...acl.split(' ').slice(1)] });
+  const warnings: string[] = [];
+  await using broker = await connectRedis({
+    ...{ url: server.url, username: 'worker', password: PASSWORD },
+    onWarning: (message) => warnings.push(message),
+  });
+  warnings.length = 0;
+  const queue = broker.queue('default');
+  await register(queue, 'one');
+  const { wakeCursor } = await queue.work.cycle({ incarnation: 'one', settle: [], claim: { io: 1, cpu: 0 } });
+  await queue.runs.enqueue([request('a', { delayMs: 60_000 })]);
+  await Promise.all([
+    queue.work.waitForWork(wakeCursor, 800, new AbortController().signal),
+    queue.runs.waitForEnd('a', { timeoutMs: 800 }),
+  ]);
+  assert.deepEqual(
+    warnings.toSorted().map((warning) => warning.split(':', 1)[0]),
+    ['read the outcomes of queue default', 'wait for work in queue default'],
+  );
+  for (const warning of warnings) assert.match(warning, /lacks a right.*NOPERM/);
 });

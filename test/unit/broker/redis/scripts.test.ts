@@ -3,11 +3,16 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import {
+  DECISION_LOG_CAP,
   DEFAULT_QUEUE_SETTINGS,
-  REJECTED_DELAY_MS,
+  ERA_CAP,
+  FUTURE_SLOT_TOLERANCE_MS,
   MANIFEST_KEPT_MS,
+  REJECTED_DELAY_MS,
+  TOMBSTONE_KEPT_MS,
+  TRIGGER_MEMORY,
 } from '../../../../src/broker/broker.ts';
-import { SCRIPT_NAMES, scriptSource } from '../../../../src/broker/redis/scripts.ts';
+import { SCRIPT_NAMES, scriptSource, type ScriptName } from '../../../../src/broker/redis/scripts.ts';
 
 const FOLDER = new URL('../../../../src/broker/redis/lua/', import.meta.url);
 /** These drain a full Redis; all others are refused by it. */
@@ -52,3 +57,23 @@ test('defaults and delays in Lua are those of the contract', () => {
   assert.match(scriptSource('cycle'), new RegExp(`REJECTED_DELAY_MS = ${REJECTED_DELAY_MS}\\b`));
   assert.match(source, new RegExp(`MANIFEST_KEPT_MS = ${MANIFEST_KEPT_MS}\\b`));
 });
+
+test('bounds and times of schedules in Lua are those of the contract', () => {
+  assert.deepEqual(constantsOf('fire', ['LOG_CAP', 'ERA_CAP', 'REQUESTS_KEPT', 'FUTURE_TOLERANCE_MS']), [
+    ...[DECISION_LOG_CAP, ERA_CAP, TRIGGER_MEMORY, FUTURE_SLOT_TOLERANCE_MS],
+  ]);
+  assert.deepEqual(constantsOf('withdraw', ['TOMBSTONE_KEPT_MS']), [TOMBSTONE_KEPT_MS]);
+  assert.deepEqual(constantsOf('manifests', ['MANIFEST_KEPT_MS']), [MANIFEST_KEPT_MS]);
+});
+
+/** The numbers that a script gives to these names, alone (`local A = 1`) or together (`local A, B = 1, 2`). */
+function constantsOf(script: ScriptName, names: readonly string[]): readonly number[] {
+  const found = new Map<string, number>();
+  for (const [, left = '', right = ''] of scriptSource(script).matchAll(
+    /^local ([A-Z_, ]+) = ([\d, ]+)$/gm,
+  )) {
+    const values = right.split(',').map(Number);
+    left.split(',').forEach((name, index) => found.set(name.trim(), values[index] ?? Number.NaN));
+  }
+  return names.map((name) => found.get(name) ?? assert.fail(`${script} names no ${name}`));
+}

@@ -39,10 +39,24 @@ test('a server that says nothing is warned of, not refused', () => {
 
 test('budgets must fit into half of maxmemory, where there is one', () => {
   const budget = DEFAULT_QUEUE_SETTINGS.retainSucceededBytes + DEFAULT_QUEUE_SETTINGS.retainFailedBytes;
-  assert.equal(findBudgetProblem({ maxMemoryBytes: 0 }, DEFAULT_QUEUE_SETTINGS), undefined);
-  assert.equal(findBudgetProblem({ maxMemoryBytes: 2 * budget }, DEFAULT_QUEUE_SETTINGS), undefined);
+  const one = new Map([['work', DEFAULT_QUEUE_SETTINGS]]);
+  assert.equal(findBudgetProblem({ maxMemoryBytes: 0 }, one), undefined);
+  assert.equal(findBudgetProblem({ maxMemoryBytes: 2 * budget }, one), undefined);
   assert.match(
-    findBudgetProblem({ maxMemoryBytes: 2 * budget - 2 }, DEFAULT_QUEUE_SETTINGS) ?? '',
-    /more than half/,
+    findBudgetProblem({ maxMemoryBytes: 2 * budget - 2 }, one) ?? '',
+    /queue work .*more than half/,
+  );
+});
+
+test('budgets of several queues must fit together, and the queues are named', () => {
+  const budget = DEFAULT_QUEUE_SETTINGS.retainSucceededBytes + DEFAULT_QUEUE_SETTINGS.retainFailedBytes;
+  const two = new Map([
+    ['work', DEFAULT_QUEUE_SETTINGS],
+    ['mail', DEFAULT_QUEUE_SETTINGS],
+  ]);
+  assert.equal(findBudgetProblem({ maxMemoryBytes: 4 * budget }, two), undefined);
+  assert.match(
+    findBudgetProblem({ maxMemoryBytes: 4 * budget - 2 }, two) ?? '',
+    /2 queues work, mail sum to/,
   );
 });
