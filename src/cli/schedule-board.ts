@@ -1,7 +1,7 @@
 /** What is known of every schedule right now: what is next, and the gauges of `/metrics`. */
 import type { ObjectReport, StatusSink } from '../controller/sink.ts';
 import { firesAnyway } from '../resource/conditions.ts';
-import type { ScheduledObject } from '../controller/source.ts';
+import type { ScheduledObject } from '../resource/scheduled-object.ts';
 import type { ScheduleReading, ScheduleStateName } from '../telemetry/engine-metrics.ts';
 
 export interface Next {

@@ -12,7 +12,7 @@ import {
 } from '../resource/to-schedule.ts';
 import type { Priority, RunSchedule } from '../task/run.ts';
 import type { ConcurrencyPolicy } from '../task/schedule-state.ts';
-import type { ScheduledObject, UnreadableSpec } from './source.ts';
+import type { ScheduledObject, UnreadableSpec } from '../resource/scheduled-object.ts';
 
 /** For a task that no consumer has told anything of yet. */
 const DEFAULT_PRIORITY: Priority = 'medium';

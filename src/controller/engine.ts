@@ -14,7 +14,8 @@ import { DEFAULT_ENGINE_TIMING, type EngineContext, type EngineTiming } from './
 import { type EngineObserver, SILENT_ENGINE_OBSERVER } from './observer.ts';
 import { QueueLane } from './queue-lane.ts';
 import { IGNORING_SINK, type StatusSink } from './sink.ts';
-import type { ObjectKey, ObjectSource } from './source.ts';
+import type { ObjectKey } from '../resource/scheduled-object.ts';
+import type { ObjectSource } from './source.ts';
 import { Sweeper } from './sweeper.ts';
 import { ALLOW_ALL_QUEUES, type QueuePolicy } from './verdict.ts';
 

@@ -3,7 +3,7 @@ import type { Decision, DecisionReason } from '../schedule/reasons.ts';
 import type { ScheduleState } from '../task/schedule-state.ts';
 import type { Definition } from './definition.ts';
 import type { ScheduleRef } from './observer.ts';
-import type { ScheduledObject } from './source.ts';
+import type { ScheduledObject } from '../resource/scheduled-object.ts';
 import type { Verdict } from './verdict.ts';
 
 /** Decisions shown with an object. */

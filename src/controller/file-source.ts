@@ -15,7 +15,8 @@ import { Alarm } from './alarm.ts';
 import { fileUid, generationOf, type KnownGeneration, specText } from './file-generation.ts';
 import { ManifestFiles, type ParseFile, type Scan, SETTLE_MS } from './manifest-files.ts';
 import type { ManifestObject } from './manifest-object.ts';
-import { keyOf, type ObjectKey, type ObjectSource, type ScheduledObject } from './source.ts';
+import { keyOf, type ObjectKey, type ScheduledObject } from '../resource/scheduled-object.ts';
+import type { ObjectSource } from './source.ts';
 
 const POLL_MS = 2_000;
 /** States of schedules asked for in one call. */

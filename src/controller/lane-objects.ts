@@ -4,7 +4,7 @@ import { messageOf } from '../runtime/errors.ts';
 import { type Definition, define } from './definition.ts';
 import type { EngineContext } from './engine-context.ts';
 import { type Entry, newEntry } from './entry.ts';
-import type { ObjectKey, ScheduledObject } from './source.ts';
+import type { ObjectKey, ScheduledObject } from '../resource/scheduled-object.ts';
 import type { TaskCatalog } from './task-catalog.ts';
 import { verdictOn } from './verdict.ts';
 

@@ -20,7 +20,7 @@ import { LaneObjects } from './lane-objects.ts';
 import { type Finding, ReadBack } from './read-back.ts';
 import { Refusals } from './refusals.ts';
 import { reportOf } from './sink.ts';
-import type { ObjectKey } from './source.ts';
+import type { ObjectKey } from '../resource/scheduled-object.ts';
 import { TaskCatalog } from './task-catalog.ts';
 import { WorkQueue } from './work-queue.ts';
 

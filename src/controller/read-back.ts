@@ -6,7 +6,7 @@ import type { SchedulePort } from '../broker/broker.ts';
 import { type EngineContext, OBJECTS_PER_CALL } from './engine-context.ts';
 import { type Entry, isAdopted, refOf } from './entry.ts';
 import { type Standing, standingOf } from './reconcile.ts';
-import type { ObjectKey } from './source.ts';
+import type { ObjectKey } from '../resource/scheduled-object.ts';
 
 /** What reading back found of one schedule; its memory is already corrected. */
 export interface Finding {

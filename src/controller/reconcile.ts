@@ -5,7 +5,7 @@ import type { DecisionReason } from '../schedule/reasons.ts';
 import type { ScheduleState } from '../task/schedule-state.ts';
 import type { Definition } from './definition.ts';
 import type { Adoption, Entry } from './entry.ts';
-import type { ScheduledObject } from './source.ts';
+import type { ScheduledObject } from '../resource/scheduled-object.ts';
 
 export function adoptRequest(entry: Entry, install: string): AdoptRequest {
   const { object, definition, forced } = entry;
@@ -36,8 +36,11 @@ function rememberedSettledMs({ object, definition, adoption, settledMs }: Entry)
   return isSame && Number.isFinite(settledMs) ? settledMs : undefined;
 }
 
-function settledByStatus({ generation, observed }: ScheduledObject): number | undefined {
-  return observed?.generation === generation ? observed.settledThroughMs : undefined;
+function settledByStatus({ generation, status }: ScheduledObject): number | undefined {
+  const { observedGeneration, settledThroughTime } = status ?? {};
+  if (observedGeneration !== generation || settledThroughTime === undefined) return undefined;
+  const settledMs = Date.parse(settledThroughTime);
+  return Number.isFinite(settledMs) ? settledMs : undefined;
 }
 
 /**

@@ -5,7 +5,7 @@
 import type { StaleEntry } from './adopter.ts';
 import { Alarm } from './alarm.ts';
 import type { EngineContext } from './engine-context.ts';
-import type { ObjectKey, ScheduledObject } from './source.ts';
+import type { ObjectKey, ScheduledObject } from '../resource/scheduled-object.ts';
 import { LONGEST_RETRY_MS, WorkQueue } from './work-queue.ts';
 
 const KEYS_PER_ROUND = 64;

@@ -7,7 +7,7 @@ import {
 } from '../resource/conditions.ts';
 import type { ScheduleState } from '../task/schedule-state.ts';
 import { type Entry, isAdopted, type RecentDecision } from './entry.ts';
-import type { ScheduledObject } from './source.ts';
+import type { ScheduledObject } from '../resource/scheduled-object.ts';
 
 /** What the object's conditions say. */
 export interface Condition {

@@ -1,40 +1,5 @@
-/** Where schedules come from: files and code now, a Kubernetes informer later. The engine knows only this. */
-import type { ScheduledTaskSpec } from '../resource/scheduled-task.ts';
-
-/** `namespace/name`. */
-export type ObjectKey = string;
-
-export function keyOf({ namespace, name }: { readonly namespace: string; readonly name: string }): ObjectKey {
-  return `${namespace}/${name}`;
-}
-
-/** What stands for the spec of an object that does not fit the schema: stored by an older version, or wrong where the API server could not see it. */
-export interface UnreadableSpec {
-  /** The problems, each with field, value and rule. */
-  readonly unreadable: string;
-  readonly queue: string;
-}
-
-/** One object at one moment. Never changed: a change makes a new snapshot. */
-export interface ScheduledObject {
-  readonly key: ObjectKey;
-  /** Another object of the same name has another uid. */
-  readonly uid: string;
-  /** Rises with every change of the spec, and only then. */
-  readonly generation: number;
-  readonly namespace: string;
-  readonly name: string;
-  readonly spec: ScheduledTaskSpec | UnreadableSpec;
-  readonly annotations?: Readonly<Record<string, string>>;
-  /** The source saw the object being deleted: it is withdrawn at once, not by the sweep. ms since the epoch. */
-  readonly deletedAt?: number;
-  /** What the object's own status says, where a source keeps one. */
-  readonly observed?: {
-    readonly generation: number;
-    /** Every slot up to and including this one was decided. */
-    readonly settledThroughMs?: number;
-  };
-}
+/** Where schedules come from: files and code, or a Kubernetes informer. The engine knows only this. */
+import type { ObjectKey, ScheduledObject } from '../resource/scheduled-object.ts';
 
 /**
  * A cache of objects that is kept up to date by whoever implements it. All reads but `readLive` are cheap and never wait.

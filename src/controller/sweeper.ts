@@ -4,7 +4,7 @@
  * seen in the broker: a list from before an object was made says nothing about it.
  */
 import type { EngineContext } from './engine-context.ts';
-import { keyOf, type ObjectKey } from './source.ts';
+import { keyOf, type ObjectKey } from '../resource/scheduled-object.ts';
 
 /** A sweep of more than this share of a queue waits for a second list: an empty answer is more often a fault than a wish. */
 const LARGEST_SHARE = 0.5;

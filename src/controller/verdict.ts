@@ -2,7 +2,7 @@
 import type { DecisionReason } from '../schedule/reasons.ts';
 import type { ScheduleErrorReason } from '../schedule/schedule-error.ts';
 import type { Definition } from './definition.ts';
-import type { ScheduledObject } from './source.ts';
+import type { ScheduledObject } from '../resource/scheduled-object.ts';
 import type { TaskCatalog } from './task-catalog.ts';
 
 /** Why an object that could be due does not fire: its slots are recorded missed with this reason. */

@@ -8,7 +8,7 @@ import type {
   Queue,
   SchedulePort,
 } from '../../src/broker/broker.ts';
-import type { ScheduledObject } from '../../src/controller/source.ts';
+import type { ScheduledObject } from '../../src/resource/scheduled-object.ts';
 import { timingOf } from '../../src/resource/to-schedule.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { adoptSentAtMs } from './schedule-world.ts';

@@ -7,12 +7,8 @@ import { createMemoryBroker } from '../../src/broker/memory/memory-broker.ts';
 import { ScheduleEngine, type ScheduleEngineOptions } from '../../src/controller/engine.ts';
 import { SILENT_ENGINE_OBSERVER, type EngineObserver } from '../../src/controller/observer.ts';
 import type { ObjectReport } from '../../src/controller/sink.ts';
-import {
-  keyOf,
-  type ObjectKey,
-  type ObjectSource,
-  type ScheduledObject,
-} from '../../src/controller/source.ts';
+import { keyOf, type ObjectKey, type ScheduledObject } from '../../src/resource/scheduled-object.ts';
+import type { ObjectSource } from '../../src/controller/source.ts';
 import type { ScheduledTaskSpec } from '../../src/resource/scheduled-task.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { TidemillError } from '../../src/runtime/errors.ts';

@@ -8,7 +8,7 @@ import { SILENT_OBSERVER } from '../../consumer/observer.ts';
 import { ScheduleEngine } from '../../controller/engine.ts';
 import { FileSource } from '../../controller/file-source.ts';
 import { SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
-import { keyOf, type ObjectKey } from '../../controller/source.ts';
+import { keyOf, type ObjectKey } from '../../resource/scheduled-object.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { type HttpServer, type Routes, serveHttp } from '../../http/server.ts';
 import { type ParsedManifests, parseManifests } from '../../resource/manifest.ts';

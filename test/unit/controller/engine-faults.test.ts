@@ -90,7 +90,10 @@ describe('the schedule engine with a broker in trouble', () => {
 
   test('an object whose status says how far it is settled catches up after broker and engine lost everything', async () => {
     const object = world.store.create('a', { every: '10s', missedRunPolicy: 'All' });
-    world.store.put({ ...object, observed: { generation: 1, settledThroughMs: START - 30 * SECOND } });
+    world.store.put({
+      ...object,
+      status: { observedGeneration: 1, settledThroughTime: new Date(START - 30 * SECOND).toISOString() },
+    });
     world.start();
     await world.clock.advanceBy(SECOND);
     assert.deepEqual(await world.decisions('a'), ['07:59:40Z..08:00:00Z x3 fired']);
@@ -101,7 +104,7 @@ describe('the schedule engine with a broker in trouble', () => {
     world.store.put({
       ...object,
       generation: 2,
-      observed: { generation: 1, settledThroughMs: START - 30 * SECOND },
+      status: { observedGeneration: 1, settledThroughTime: new Date(START - 30 * SECOND).toISOString() },
     });
     world.start();
     await world.clock.advanceBy(SECOND);

@@ -13,7 +13,7 @@ import type { ManifestObject } from '../../../src/controller/manifest-object.ts'
 import { FileSource, type FileSourceOptions } from '../../../src/controller/file-source.ts';
 import { adoptRequest } from '../../../src/controller/reconcile.ts';
 import { newEntry } from '../../../src/controller/entry.ts';
-import type { ScheduledObject } from '../../../src/controller/source.ts';
+import type { ScheduledObject } from '../../../src/resource/scheduled-object.ts';
 import { parseManifests } from '../../../src/resource/manifest.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { type Problem, TidemillError } from '../../../src/runtime/errors.ts';

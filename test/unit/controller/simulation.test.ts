@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createMemoryBroker } from '../../../src/broker/memory/memory-broker.ts';
-import type { ScheduledObject } from '../../../src/controller/source.ts';
+import type { ScheduledObject } from '../../../src/resource/scheduled-object.ts';
 import { VirtualClock } from '../../../src/runtime/virtual-clock.ts';
 import { ScheduleLedger } from '../../support/schedule-ledger.ts';
 import {
