@@ -2,12 +2,14 @@
 import { format, resolveConfig } from 'prettier';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { EVENTS } from '../src/controller/event-reasons.ts';
 import { EXIT_MEANINGS } from '../src/cli/exit-codes.ts';
 import { createProgram } from '../src/cli/main.ts';
 import { COMMAND_SETTINGS } from '../src/cli/settings.ts';
 import { processIo } from '../src/cli/io.ts';
 import { settingsOf, variableOf } from '../src/runtime/config.ts';
 import { ERROR_CODES } from '../src/runtime/errors.ts';
+import { CONDITION_MEANINGS, REASON_MEANINGS } from '../src/resource/condition-meanings.ts';
 import { crd, renderCrd } from '../src/resource/crd.ts';
 import { CATALOGUE, type MetricDefinition } from '../src/telemetry/catalogue.ts';
 
@@ -131,9 +133,41 @@ function scheduledTask(): Promise<string> {
   );
 }
 
+function conditionsAndEvents(): Promise<string> {
+  const types = table(
+    ['condition', 'True means'],
+    Object.entries(CONDITION_MEANINGS).map(([type, meaning]) => [`\`${type}\``, meaning]),
+  );
+  const reasons = table(
+    ['reason', 'shown as', 'meaning', 'what to do'],
+    Object.entries(REASON_MEANINGS).map(([reason, { shows, meaning, remedy }]) => [
+      `\`${reason}\``,
+      shows,
+      meaning,
+      remedy,
+    ]),
+  );
+  const events = table(
+    ['reason', 'type', 'action', 'meaning'],
+    Object.entries(EVENTS).map(([reason, { type, action, meaning }]) => [
+      `\`${reason}\``,
+      type,
+      action,
+      meaning,
+    ]),
+  );
+  return page(
+    'Conditions and events',
+    'What a `ScheduledTask` says of itself, for `kubectl get`, `wait` and `describe`, for alerts and for scripts. Both lists are closed: a reason never changes its meaning.',
+    `## Conditions\n\nEach carries the generation that it was derived from. While \`status.observedGeneration\` is older than \`metadata.generation\`, the edit is not in force yet.\n\n${types}\n${reasons}\n` +
+      `## Events\n\nNone is raised for a run that went well. Like ones within six minutes are one event with a count; an object has 25 writes of events, and then one every five minutes.\n\n${events}`,
+  );
+}
+
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   'crds/tidemill.dev_scheduledtasks.yaml': renderCrd,
   'docs/reference/commands.md': commands,
+  'docs/reference/conditions-and-events.md': conditionsAndEvents,
   'docs/reference/configuration.md': configuration,
   'docs/reference/errors.md': errors,
   'docs/reference/metrics.md': metrics,

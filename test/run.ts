@@ -59,7 +59,7 @@ if (files.length === 0) {
   );
   process.exit(1);
 }
-await ensureServers();
+await ensureServers({ controlPlane: files.some((file) => /^(integration|e2e)\/kube\//.test(file)) });
 
 const alone = files.filter((file) => ONE_AT_A_TIME.some((folder) => file.startsWith(folder)));
 const together = files.filter((file) => !alone.includes(file));

@@ -10,6 +10,8 @@ export const DECISION_LOG_CAP = 1_000;
 export const ERA_CAP = 32;
 /** Requests by hand that a schedule remembers, so that a repeated one is a duplicate although its run is gone. */
 export const TRIGGER_MEMORY = 32;
+/** Requests by hand that may wait in a queue until an engine reads them. */
+export const MAILBOX_CAP = 100;
 /** What is remembered of a withdrawn schedule is kept this long. */
 export const TOMBSTONE_KEPT_MS = 7 * 24 * 3_600_000;
 
@@ -33,11 +35,23 @@ export interface AdoptRequest {
    * it (`startMs`, if later), not now, so that what fell into the gap follows the missed-run policy.
    */
   readonly settledThroughMs?: number;
+  /**
+   * A request by hand that the adopter takes for handled. Heeded only for a uid that is unknown here: it is remembered, so
+   * that nobody fires it. So a request that stands in an object when it is first seen fires nothing, whoever adopts it.
+   */
+  readonly handledRequest?: string;
+  /**
+   * What the adopter has closed: the generation in force (0: it knew of none), and the instant after which a slot of it is
+   * due again. When an older generation is followed, and it is another one or that instant has passed, nothing is done.
+   */
+  readonly closed?: { readonly generation: number; readonly notAfterMs?: number };
 }
 
 export type AdoptReply =
   /** `adopted`: a new era began. `current`: this generation was adopted before; nothing changed. */
   | { readonly outcome: 'adopted' | 'current'; readonly state: ScheduleState }
+  /** The generation in force may owe slots that `closed` says nothing of: close it again. */
+  | { readonly outcome: 'late' }
   /** A newer generation, or a tombstone, is known: re-read the object. */
   | { readonly outcome: 'stale'; readonly generation: number; readonly withdrawn: boolean };
 
@@ -75,7 +89,18 @@ export type FireEntry =
       readonly reason: MissedReason | DecisionReason;
     }
   /** A run by hand: not bound to slots, not-before, watermark or suspension, but to the overlap policy. */
-  | { readonly kind: 'trigger'; readonly request: string; readonly params?: string };
+  | {
+      readonly kind: 'trigger';
+      readonly request: string;
+      readonly params?: string;
+      /** Later than this it is skipped (`DeadlineExceeded`). */
+      readonly notAfterMs?: number;
+      /** It must not run: it is recorded as skipped, with this reason. */
+      readonly refusal?: TriggerRefusal;
+    };
+
+/** Why a run that was asked for by hand is not made. */
+export type TriggerRefusal = Extract<DecisionReason, 'InvalidParams' | 'QueueNotAllowed' | 'InvalidSchedule'>;
 
 export interface FireRequest {
   readonly uid: string;
@@ -84,6 +109,8 @@ export interface FireRequest {
   /** Ascending. */
   readonly entries: readonly FireEntry[];
   readonly run: RunTemplate;
+  /** The watermark that the broker told last: when its own is lower, it lost writes, and nothing is done (`behind`). */
+  readonly expectedWatermarkMs?: number;
 }
 
 /** What became of one entry. */
@@ -102,8 +129,27 @@ export type FireReply =
   | { readonly outcome: 'ok'; readonly decisions: readonly FireDecision[]; readonly watermarkMs?: number }
   /** Redis knows a newer generation, or the schedule is withdrawn or was never adopted: nothing was done. */
   | { readonly outcome: 'stale'; readonly generation: number; readonly withdrawn: boolean }
+  /** The watermark is lower than the one expected: slots before those asked for are owed again. Read the state, plan anew. */
+  | { readonly outcome: 'behind' }
   /** The broker is out of memory: nothing was done, the slots stay owed. */
   | { readonly outcome: 'no-memory' };
+
+/**
+ * - `requested`: it waits for an engine
+ * - `duplicate`: this schedule has decided a request of that id, or one waits
+ * - `unknown`: no such schedule is in force here
+ * - `full`: `MAILBOX_CAP` requests wait
+ */
+export type RequestOutcome = 'requested' | 'duplicate' | 'unknown' | 'full';
+
+/** A run by hand that was asked for and waits to be fired. */
+export interface RequestedRun {
+  readonly uid: string;
+  readonly request: string;
+  /** JSON text; absent: the object's own. */
+  readonly params?: string;
+  readonly requestedAtMs: number;
+}
 
 /**
  * Rules of `fire`, beyond the design:
@@ -120,7 +166,8 @@ export type FireReply =
  *   Runs end in the order of their ids, so the newest slot is the `lastRun`.
  * - The reason of a fired slot is `Replaced` when it ended another run, else the one given; of a trigger always `Triggered`.
  * - `source` and `schedule.slotMs` of the options are set here: `schedule` or `trigger`. A trigger's record stands at the
- *   instant of its decision and never merges; its request is remembered (`TRIGGER_MEMORY`), whatever was decided.
+ *   instant of its decision and never merges; its request is remembered (`TRIGGER_MEMORY`), whatever was decided, and
+ *   leaves the mailbox, a duplicate as well. `notAfterMs` comes before `refusal`, and both before the overlap policy.
  * - A slot whose run id is already known moves the watermark and is a `duplicate`.
  * - A record merges into the one before it when both are of one decision, reason and generation, and neither is a trigger.
  *   The log keeps `DECISION_LOG_CAP` records, eras `ERA_CAP`.
@@ -136,7 +183,14 @@ export interface SchedulePort {
    * own. A lost reply (`BROKER_UNAVAILABLE`) leaves no doubt that matters: sent again, what was decided is a duplicate.
    */
   fire(requests: readonly FireRequest[]): Promise<readonly FireReply[]>;
-  /** Leaves a tombstone: nothing fires for this uid unless it is adopted by force. Runs in flight go on. */
+  /** Asks whoever fires this schedule for a run by hand, outside its slots: it waits until `fire` decides a trigger of that request. */
+  request(
+    uid: string,
+    request: { readonly request: string; readonly params?: string },
+  ): Promise<RequestOutcome>;
+  /** Requests that wait for schedules of this install, oldest first, at most `limit`. */
+  requested(install: string, limit: number): Promise<readonly RequestedRun[]>;
+  /** Leaves a tombstone: nothing fires for this uid unless it is adopted by force. Runs in flight go on; requests that wait go. */
   withdraw(uids: readonly string[]): Promise<void>;
   /** In order; `undefined` for a uid that was never adopted here. */
   states(uids: readonly string[]): Promise<readonly (ScheduleState | undefined)[]>;

@@ -121,7 +121,11 @@ const textOf = (value: unknown): string | undefined => (typeof value === 'string
 function settingOption(info: SettingInfo): Option {
   const fallback = info.defaultNote ?? info.default;
   const notes = [...(fallback === undefined ? [] : [`default: ${fallback}`]), variableOf(info)];
-  const option = new Option(`--${info.flag} <${info.argument}>`, `${info.help} (${notes.join('; ')})`);
+  const short = info.short === undefined ? '' : `-${info.short}, `;
+  const option = new Option(
+    `${short}--${info.flag} <${info.argument}>`,
+    `${info.help} (${notes.join('; ')})`,
+  );
   if (info.rare === true) option.hideHelp();
   return info.list === true ? option.argParser(join) : option;
 }

@@ -17,6 +17,9 @@ export function watchEngine(
       fired: (event) => counted.decided({ ...event, outcome: 'fired' }),
       skipped: (event) => counted.decided({ ...event, outcome: 'skipped' }),
       missed: (event) => counted.decided({ ...event, outcome: 'missed' }),
+      triggered: ({ queue, task, state }) => {
+        if (state === 'Enqueued') counted.triggered(queue, task);
+      },
       duplicate: (event) => counted.decided({ ...event, outcome: 'duplicate' }),
       stale: (event) => counted.decided({ ...event, outcome: 'refused' }),
     },

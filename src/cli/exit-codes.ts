@@ -40,6 +40,7 @@ const BY_ERROR: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {
   MANIFEST_INVALID: EXIT.config,
   PARAMS_INVALID: EXIT.usage,
   PARAMS_TOO_LARGE: EXIT.usage,
+  REQUEST_INVALID: EXIT.usage,
   QUEUE_NAME_INVALID: EXIT.usage,
   RUN_ID_INVALID: EXIT.usage,
   SCHEDULE_INVALID: EXIT.config,

@@ -9,10 +9,16 @@ import { reportError } from './report-error.ts';
 import { COMMAND_SETTINGS } from './settings.ts';
 import { VERSION } from './version.ts';
 
+export type CreateProgram = (surroundings: Surroundings) => Command;
+
 /** Runs one command line. Never rejects. */
-export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
+export async function main(
+  argv: readonly string[],
+  io: Io,
+  create: CreateProgram = createProgram,
+): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
-  const program = createProgram({
+  const program = create({
     io,
     knownVariables: variablesOf(Object.values(COMMAND_SETTINGS)),
     done: (result) => {
@@ -30,9 +36,26 @@ export async function main(argv: readonly string[], io: Io): Promise<ExitCode> {
 }
 
 export function createProgram(surroundings: Surroundings): Command {
-  const { stdout, stderr, columns, color } = surroundings.io;
-  const program = new Command('tidemill')
-    .description('Kubernetes-native scheduler and task queue in TypeScript, on Redis.')
+  const program = newProgram(surroundings.io, {
+    name: 'tidemill',
+    description: 'Kubernetes-native scheduler and task queue in TypeScript, on Redis.',
+    example: 'tidemill dev schedules/ --tasks src/tasks.ts',
+  });
+  for (const add of COMMANDS) add(program, surroundings);
+  return program;
+}
+
+/** A program without commands yet. */
+export function newProgram(
+  { stdout, stderr, columns, color }: Io,
+  {
+    name,
+    description,
+    example,
+  }: { readonly name: string; readonly description: string; readonly example: string },
+): Command {
+  return new Command(name)
+    .description(description)
     .version(VERSION, '-V, --version', 'print the version')
     .configureOutput({
       writeOut: (text) => stdout.write(text),
@@ -47,21 +70,19 @@ export function createProgram(surroundings: Surroundings): Command {
     .addHelpText(
       'after',
       `\nExit codes:\n${EXIT_MEANINGS.map(({ code, meaning }) => `  ${String(code).padEnd(3)} ${meaning}\n`).join('')}` +
-        '\nExample:\n  $ tidemill dev schedules/ --tasks src/tasks.ts\n',
+        `\nExample:\n  $ ${example}\n`,
     );
-  for (const add of COMMANDS) add(program, surroundings);
-  return program;
 }
 
-/** What `bin/tidemill.js` calls. Ends the process. */
-export async function runProcess(): Promise<void> {
+/** What the binaries call. Ends the process. */
+export async function runProcess(create: CreateProgram = createProgram): Promise<void> {
   // A reader such as `head` that has seen enough closes the pipe: that is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
     });
   }
-  const code = await main(process.argv.slice(2), processIo());
+  const code = await main(process.argv.slice(2), processIo(), create);
   // Not left to an empty event loop: a task that ignores its signal, or forgot a timer or a socket, would keep the process.
   await Promise.all([process.stdout, process.stderr].map(written));
   process.exit(code);

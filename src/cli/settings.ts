@@ -6,6 +6,7 @@ import { optionalSetting, type Rule, rule, textSetting } from '../runtime/config
 import { formatDuration } from '../schedule/duration.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME_RULE } from '../task/names.ts';
 import { LOG_LEVELS } from '../telemetry/log.ts';
+import { KUBE, leaseName, leaseNamespace, RbacSettings, watchNamespaces } from './kube-settings.ts';
 import { OPTIONAL_REDIS, REDIS, REDIS_RULES } from './redis-settings.ts';
 import {
   bytes,
@@ -58,6 +59,17 @@ const queues = textSetting(
 );
 const QUEUE = { flag: 'queue', argument: 'name' };
 const QUEUE_RULE = `must be ${QUEUE_NAME_RULE}`;
+const queuesFileOr = (defaultNote: string) =>
+  optionalSetting(
+    {
+      flag: 'queues-file',
+      argument: 'path',
+      help: 'YAML file that says which namespaces and tasks each queue takes schedules of; read again when it changes',
+      defaultNote,
+    },
+    'must be the path of a file',
+    (text) => (text === '' ? undefined : text),
+  );
 const queue = textSetting({ ...QUEUE, help: 'queue to use', default: DEFAULT_QUEUE }, QUEUE_RULE, nameText);
 const optionalQueue = optionalSetting(
   { ...QUEUE, help: 'only this queue', defaultNote: 'all, or the one that a run id names' },
@@ -245,6 +257,21 @@ export const SchedulerSettings = z.object({
   ...REDIS,
   namespace,
   install,
+  queuesFile: queuesFileOr('every queue takes all'),
+  httpHost,
+  httpPort,
+  logLevel,
+});
+export const ControllerSettings = z.object({
+  ...REDIS,
+  ...KUBE,
+  watchNamespaces,
+  leaseName,
+  leaseNamespace,
+  install,
+  queuesFile: queuesFileOr(
+    'the queue default takes those of the namespace of the controller, no other takes any',
+  ),
   httpHost,
   httpPort,
   logLevel,
@@ -274,6 +301,8 @@ export const COMMAND_SETTINGS: Readonly<Record<string, z.ZodObject>> = {
   dev: DevSettings,
   consumer: ConsumerSettings,
   scheduler: SchedulerSettings,
+  controller: ControllerSettings,
+  rbac: RbacSettings,
   run: RunSettings,
   runs: InspectSettings,
   queues: QueuesSettings,
@@ -281,6 +310,7 @@ export const COMMAND_SETTINGS: Readonly<Record<string, z.ZodObject>> = {
   'schedules ls': ScheduleSettings,
   'schedules next': NextSettings,
   'schedules why': WhySettings,
+  'schedules trigger': WhySettings,
   'schedules export': ExportSettings,
   doctor: DoctorSettings,
 };

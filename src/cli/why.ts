@@ -143,7 +143,8 @@ function ofDecision(input: WhyInput, record: DecisionRecord, slotMs: number): Wh
 
 const VERBS = { fired: 'fired', skipped: 'was skipped', missed: 'was missed' } as const;
 
-const REASONS: Readonly<Record<DecisionReason, string>> = {
+/** Why something was decided, as the end of a sentence. */
+export const REASONS: Readonly<Record<DecisionReason, string>> = {
   Late: 'it was noticed more than 30 s late, and missedRunPolicy is Skip',
   Superseded:
     'it was noticed late together with a newer slot, and missedRunPolicy Latest runs only the newest',
@@ -155,6 +156,7 @@ const REASONS: Readonly<Record<DecisionReason, string>> = {
   Backlog: 'the queue, or this schedule in it, held as many waiting runs as its limit allows',
   InvalidParams: 'the params of the object do not fit the schema of its task',
   QueueNotAllowed: 'the queue takes no schedules from this namespace, or not of this task',
+  InvalidSchedule: 'it was asked for by hand, and the spec of the object cannot be read',
   Triggered: 'it was started by hand',
   Edited: 'the object was edited or suspended before the slot was decided',
 };

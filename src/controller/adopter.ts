@@ -2,20 +2,24 @@
  * Brings the broker up to date with a batch of objects of one queue: closes what an older generation still owes, then
  * adopts. Each call may be repeated: a generation adopted before answers `current`.
  */
-import type { AdoptReply, FireRequest, SchedulePort } from '../broker/broker.ts';
+import type { AdoptReply, FireReply, FireRequest, SchedulePort } from '../broker/broker.ts';
 import type { ScheduleState } from '../task/schedule-state.ts';
 import type { EngineContext } from './engine-context.ts';
 import { type Entry, refOf } from './entry.ts';
 import { adoptionOfEra } from './era.ts';
-import { adoptRequest, closingRequest, settledAfterAdoption } from './reconcile.ts';
+import { adoptRequest, type Closed, type Closing, closingOf, settledAfterAdoption } from './reconcile.ts';
 
-/** Rounds of closing before what is left stays undecided: others may act, and slots fall due, while we do. */
-const CLOSING_ROUNDS = 5;
+/**
+ * Times that an older generation is closed before the new one takes force in any case: over a line that is slower than the
+ * interval of the old schedule a slot of it is always due again, and an edit must not wait for ever.
+ */
+const CLOSING_ATTEMPTS = 6;
 
 /** An older generation that is about to be followed, and the call that decides what it still owes. */
-interface Closing {
+interface Owing {
   readonly entry: Entry;
   readonly request: FireRequest;
+  readonly closed: Closed;
 }
 
 /** The broker knows a newer generation, or a tombstone. */
@@ -36,22 +40,38 @@ export class Adopter {
 
   /** @returns the entries that were refused: their objects have to be read again */
   async adopt(entries: readonly Entry[]): Promise<readonly StaleEntry[]> {
-    if (entries.length === 0) return [];
-    await this.#close(entries);
-    // If this process dies here, the next one finds the old generation closed up to now and adopts the new one.
-    const replies = await this.#port.adopt(
-      entries.map((entry) => adoptRequest(entry, this.#context.install)),
-    );
     const stale: StaleEntry[] = [];
-    for (const [index, entry] of entries.entries()) {
-      const reply = replies[index];
-      if (reply?.outcome === 'stale') stale.push({ entry, ...reply });
-      else if (reply !== undefined) this.#take(entry, reply);
-    }
+    let open = entries;
+    for (let attempt = 1; open.length > 0; attempt += 1)
+      open = await this.#attempt(open, attempt >= CLOSING_ATTEMPTS, stale);
     return stale;
   }
 
-  #take(entry: Entry, reply: Exclude<AdoptReply, { outcome: 'stale' }>): void {
+  /** @returns those whose older generation may owe slots again by now */
+  async #attempt(entries: readonly Entry[], isLast: boolean, stale: StaleEntry[]): Promise<readonly Entry[]> {
+    const closed = await this.#close(entries);
+    // If this process dies here, the next one finds the old generation closed up to now and adopts the new one.
+    const ready = isLast ? entries : entries.filter((entry) => closed.has(entry));
+    const late = isLast ? [] : entries.filter((entry) => !closed.has(entry));
+    if (ready.length === 0) return late;
+    const replies = await this.#port.adopt(
+      ready.map((entry) =>
+        adoptRequest(entry, this.#context.install, isLast ? undefined : closed.get(entry)),
+      ),
+    );
+    for (const [index, entry] of ready.entries()) {
+      const reply = replies[index];
+      if (reply?.outcome === 'late') late.push(entry);
+      else if (reply?.outcome === 'stale') stale.push({ entry, ...reply });
+      else if (reply !== undefined) this.#take(entry, reply);
+    }
+    return late;
+  }
+
+  #take(
+    entry: Entry,
+    reply: Exclude<AdoptReply, { readonly outcome: 'stale' } | { readonly outcome: 'late' }>,
+  ): void {
     const { object, definition, forced, adoption } = entry;
     const { state } = reply;
     entry.settledMs = settledAfterAdoption(state, entry);
@@ -73,43 +93,53 @@ export class Adopter {
   }
 
   /**
-   * By the broker's word on what is in force, not by our memory of it: others may have acted since. The last round finds
-   * nothing owed, so that only what falls due during the call of `adopt` itself can stay without a decision.
+   * Decides what the generations in force still owe: by the broker's word on them, not by our memory, as others may have
+   * acted since.
+   * @returns what `adopt` may rely on, for each entry that is closed; no value where there is nothing to close
    */
-  async #close(entries: readonly Entry[]): Promise<void> {
-    let open = entries;
-    for (let round = 0; round < CLOSING_ROUNDS && open.length > 0; round += 1) {
-      const states = await this.#port.states(open.map(({ object }) => object.uid));
-      const found = await Promise.all(open.map((entry, index) => this.#closingOf(entry, states[index])));
-      const closings = found.filter((closing) => closing !== undefined);
-      if (closings.length > 0) await this.#fireClosings(closings);
-      open = closings.map(({ entry }) => entry);
+  async #close(entries: readonly Entry[]): Promise<ReadonlyMap<Entry, Closed | undefined>> {
+    const states = await this.#port.states(entries.map(({ object }) => object.uid));
+    const closings = await Promise.all(entries.map((entry, index) => this.#closingOf(entry, states[index])));
+    const closed = new Map<Entry, Closed | undefined>();
+    const owing: Owing[] = [];
+    for (const [index, entry] of entries.entries()) {
+      const closing = closings[index];
+      if (closing === 'unknown') continue;
+      if (closing?.request === undefined) closed.set(entry, closing?.closed);
+      else owing.push({ entry, request: closing.request, closed: closing.closed });
     }
+    if (owing.length === 0) return closed;
+    const replies = await this.#port.fire(owing.map(({ request }) => request));
+    for (const [index, owed] of owing.entries()) {
+      if (this.#isDecided(owed, replies[index])) closed.set(owed.entry, owed.closed);
+    }
+    return closed;
   }
 
-  async #closingOf(entry: Entry, state: ScheduleState | undefined): Promise<Closing | undefined> {
-    if (state === undefined || state.withdrawn || state.suspended) return undefined;
-    if (state.generation >= entry.object.generation) return undefined;
-    const { adoption } = entry;
-    const isRemembered = adoption?.uid === state.uid && adoption.generation === state.generation;
-    // What others adopted, or what was edited while no engine ran, only its era tells.
-    const followed = isRemembered
-      ? adoption
-      : adoptionOfEra(entry, (await this.#port.eras(state.uid)).at(-1));
-    if (followed?.generation !== state.generation) return undefined;
+  /** `undefined`: nothing older is in force. `unknown`: what is in force cannot be told just now. */
+  async #closingOf(entry: Entry, state: ScheduleState | undefined): Promise<Closing | 'unknown' | undefined> {
+    if (state === undefined) return { closed: { generation: 0 }, request: undefined };
+    const { uid, generation } = state;
+    if (state.withdrawn || generation >= entry.object.generation) return undefined;
+    const nothing: Closing = { closed: { generation }, request: undefined };
+    if (state.suspended) return nothing;
+    let followed = entry.adoption;
+    if (followed?.uid !== uid || followed.generation !== generation) {
+      // What others adopted, or what was edited while no engine ran, only its era tells.
+      const era = (await this.#port.eras(uid)).at(-1);
+      if (era !== undefined && era.generation !== generation) return 'unknown';
+      followed = adoptionOfEra(entry, era);
+    }
+    if (followed === undefined) return nothing;
     const sinceMs = Math.max(state.notBeforeMs - 1, state.watermarkMs ?? -Infinity);
-    const request = closingRequest(followed, sinceMs, this.#context.brokerClock.estimate());
-    return request === undefined ? undefined : { entry, request };
+    return closingOf(followed, sinceMs, this.#context.brokerClock.estimate());
   }
 
-  async #fireClosings(closings: readonly Closing[]): Promise<void> {
-    const replies = await this.#port.fire(closings.map(({ request }) => request));
-    for (const [index, { entry, request }] of closings.entries()) {
-      const reply = replies[index];
-      const [asked] = request.entries;
-      const made = reply?.outcome === 'ok' ? reply.decisions[0] : undefined;
-      if (asked?.kind !== 'missed' || made?.decision !== 'missed') continue;
+  #isDecided({ entry, request }: Owing, reply: FireReply | undefined): boolean {
+    const [asked] = request.entries;
+    const made = reply?.outcome === 'ok' ? reply.decisions[0]?.decision : undefined;
+    if (made === 'missed' && asked?.kind === 'missed')
       this.#context.observer.missed({ ...refOf(entry), ...asked });
-    }
+    return made === 'missed' || made === 'duplicate';
   }
 }

@@ -19,6 +19,11 @@ export class DueHeap<K> {
     return this.#heap[0]?.atMs;
   }
 
+  /** The earliest key; `undefined` when the heap is empty. */
+  get first(): { readonly key: K; readonly atMs: number } | undefined {
+    return this.#heap[0];
+  }
+
   has(key: K): boolean {
     return this.#items.has(key);
   }

@@ -40,6 +40,8 @@ export interface EngineHealth {
   readonly backlog: number;
   /** How long the slowest queue's loop has not come round, ms. It comes round every second, or after its back-off of 5 s. */
   readonly oldestTurnMs: number;
+  /** For how long each of the objects in work has been so, ms. */
+  readonly processingMs: readonly number[];
 }
 
 export class ScheduleEngine {
@@ -71,6 +73,7 @@ export class ScheduleEngine {
     return {
       backlog: lanes.reduce((sum, { backlog }) => sum + backlog, 0),
       oldestTurnMs: lanes.reduce((oldest, { turnedAtMs }) => Math.max(oldest, nowMs - turnedAtMs), 0),
+      processingMs: lanes.flatMap(({ processingSinceMs }) => processingSinceMs.map((since) => nowMs - since)),
     };
   }
 
@@ -87,6 +90,8 @@ export class ScheduleEngine {
       this.#route(key);
     });
     try {
+      // What went while this engine did not run is marked as well.
+      for (const key of this.#laneOf.keys()) this.#route(key);
       for (const { key } of source.list()) this.#route(key);
       await this.#sweeper.run(signal);
       await Promise.all(loops);
@@ -94,6 +99,11 @@ export class ScheduleEngine {
       subscription[Symbol.dispose]();
       this.#running = undefined;
     }
+  }
+
+  /** What was asked from outside, such as the queue policy, has changed: every object is judged again. */
+  reconsider(): void {
+    for (const [key, lane] of this.#laneOf) lane.mark(key);
   }
 
   /** Marks the key in the lane of its queue, and in the one that served it before when it was recreated in another. */

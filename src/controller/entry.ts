@@ -4,17 +4,40 @@ import type { ScheduleState } from '../task/schedule-state.ts';
 import type { Definition } from './definition.ts';
 import type { ScheduleRef } from './observer.ts';
 import type { ScheduledObject } from '../resource/scheduled-object.ts';
+import { echoOfStatus, type TriggerEcho } from './trigger.ts';
 import type { Verdict } from './verdict.ts';
 
 /** Decisions shown with an object. */
 export const RECENT_DECISIONS = 5;
 
 export interface RecentDecision {
+  /** First slot of a row of like decisions. */
+  readonly fromMs: number;
+  /** Last slot of the row; the only one of a single decision. */
   readonly slotMs: number;
   readonly count: number;
   readonly decision: Decision;
   readonly reason?: DecisionReason;
   readonly runId?: string;
+}
+
+/**
+ * Puts one more decision before the known ones. Slots skipped or missed in a row for one reason become one row, or those
+ * of a schedule that skips every second would push out all that is of interest.
+ */
+export function withDecision(
+  known: readonly RecentDecision[],
+  decision: RecentDecision,
+): readonly RecentDecision[] {
+  const [newest, ...older] = known;
+  const isLike =
+    newest !== undefined &&
+    decision.decision !== 'fired' &&
+    newest.decision === decision.decision &&
+    newest.reason === decision.reason &&
+    newest.slotMs < decision.fromMs;
+  if (!isLike) return [decision, ...known].slice(0, RECENT_DECISIONS);
+  return [{ ...decision, fromMs: newest.fromMs, count: newest.count + decision.count }, ...older];
 }
 
 /** An object as the broker was told of it. */
@@ -50,6 +73,8 @@ export interface Entry {
   recent: readonly RecentDecision[];
   /** As last read from the broker. */
   state: ScheduleState | undefined;
+  /** What became of the newest run asked for by annotation. */
+  trigger: TriggerEcho | undefined;
 }
 
 export function newEntry(
@@ -74,6 +99,7 @@ export function newEntry(
     lastMissedSlotMs: undefined,
     recent: [],
     state: undefined,
+    trigger: echoOfStatus(object.status),
   };
 }
 

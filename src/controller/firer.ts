@@ -2,7 +2,7 @@
 import type { FireDecision, FireEntry, FireReply, SchedulePort } from '../broker/broker.ts';
 import type { EngineContext } from './engine-context.ts';
 import { SCHEDULES_PER_FIRE, SLOTS_PER_FIRE } from './engine-context.ts';
-import { type Entry, RECENT_DECISIONS, type RecentDecision, refOf } from './entry.ts';
+import { type Entry, type RecentDecision, refOf, withDecision } from './entry.ts';
 import { fireRequest, type Owed, owedBy } from './reconcile.ts';
 
 /** A schedule whose evaluation throws is tried again after this. */
@@ -60,7 +60,7 @@ export class Firer {
     if (planned.length === 0) return results;
     const replies = await this.#port.fire(
       planned.map(({ entry, entries }) =>
-        fireRequest(entry.object.uid, entry.object.generation, entry.definition, entries),
+        fireRequest(entry.object.uid, entry.object.generation, entry.definition, entries, entry.watermarkMs),
       ),
     );
     // If this process dies here, the slots are decided and nobody was told: the watermark keeps them from firing again.
@@ -85,13 +85,14 @@ export class Firer {
   #take(planned: Planned, reply: FireReply, doneMs: number): Fired {
     const { entry, entries, nextMs } = planned;
     if (reply.outcome === 'no-memory') return { kind: 'no-memory', entry };
+    // A failover that nobody told of lost writes: firing on would put the watermark past slots that are owed again.
+    if (reply.outcome === 'behind') return { kind: 'verify', entry };
     if (reply.outcome === 'stale')
       return { kind: 'stale', entry, generation: reply.generation, withdrawn: reply.withdrawn };
     if (reply.watermarkMs !== undefined) {
       entry.watermarkMs = reply.watermarkMs;
       entry.settledMs = Math.max(entry.settledMs, reply.watermarkMs);
     }
-    const recent: RecentDecision[] = [];
     const refusals = new Set<string>();
     for (const [index, asked] of entries.entries()) {
       const made = reply.decisions[index];
@@ -99,10 +100,8 @@ export class Firer {
       if (made.decision === 'refused') refusals.add(made.why);
       else if (made.decision === 'duplicate')
         this.#context.observer.duplicate({ ...refOf(entry), ...spanOf(asked) });
-      else recent.unshift(this.#tell(entry, asked, made, doneMs));
+      else entry.recent = withDecision(entry.recent, this.#tell(entry, asked, made, doneMs));
     }
-    if (recent.length > 0)
-      entry.recent = [...recent.slice(0, RECENT_DECISIONS), ...entry.recent].slice(0, RECENT_DECISIONS);
     if (refusals.has('future')) return { kind: 'early', entry };
     return refusals.size > 0 ? { kind: 'verify', entry } : { kind: 'next', entry, atMs: nextMs };
   }
@@ -128,6 +127,7 @@ export class Firer {
       observer.missed({ ...refOf(entry), fromMs, toMs, count, countIsExact, reason: asked.reason });
     }
     return {
+      fromMs: asked.kind === 'missed' ? asked.fromMs : slotMs,
       slotMs,
       count,
       decision,

@@ -6,7 +6,7 @@ import type { EngineContext } from './engine-context.ts';
 import { type Entry, newEntry } from './entry.ts';
 import type { ObjectKey, ScheduledObject } from '../resource/scheduled-object.ts';
 import type { TaskCatalog } from './task-catalog.ts';
-import { verdictOn } from './verdict.ts';
+import { type Verdict, verdictOn } from './verdict.ts';
 
 export class LaneObjects {
   readonly #queue: string;
@@ -24,6 +24,10 @@ export class LaneObjects {
     return this.#entries.get(key);
   }
 
+  entries(): Iterable<Entry> {
+    return this.#entries.values();
+  }
+
   keys(): readonly ObjectKey[] {
     return [...this.#entries.keys()];
   }
@@ -37,14 +41,15 @@ export class LaneObjects {
 
   /**
    * Brings the entry of a key to the level of the source.
-   * @returns uids that are gone for certain, to be withdrawn. One that is only absent is left to the sweep.
+   * @returns uids that are gone for certain, to be withdrawn. One that is absent for an unknown reason is left to the sweep.
    */
   refresh(key: ObjectKey, nowMs: number): readonly string[] {
     const object = this.#context.source.get(key);
     const known = this.#entries.get(key);
     if (object === undefined) {
       this.#drop(key, known);
-      return [];
+      const deleted = this.#context.source.deletedUid?.(key);
+      return deleted === undefined ? [] : [deleted];
     }
     if (object.deletedAt !== undefined) {
       this.#drop(key, known);
@@ -82,7 +87,7 @@ export class LaneObjects {
     const withPriority = this.#prioritised(definition);
     const verdict = verdictOn(object, definition, this.#catalog, this.#context.allow);
     if (known === undefined) {
-      this.#entries.set(key, newEntry(object, withPriority, verdict, nowMs));
+      this.#entries.set(key, newEntry(object, withPriority, verdict, verdictSinceMs(object, verdict, nowMs)));
       return;
     }
     if (known.verdict.reason !== verdict.reason) known.verdictSinceMs = nowMs;
@@ -105,4 +110,12 @@ export class LaneObjects {
     this.#entries.delete(key);
     this.#context.sink.gone(known.object);
   }
+}
+
+/** A restarted engine goes on from what the object says: else each restart would call a stalled object reconciling again. */
+function verdictSinceMs({ generation, status }: ScheduledObject, { reason }: Verdict, nowMs: number): number {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.reason !== reason || ready.observedGeneration !== generation) return nowMs;
+  const sinceMs = Date.parse(ready.lastTransitionTime);
+  return Number.isFinite(sinceMs) ? Math.min(sinceMs, nowMs) : nowMs;
 }

@@ -1,5 +1,6 @@
 /** What the schedule engine tells whoever watches it (metrics, the output of `dev`): called synchronously, must be quick and not throw. */
 import type { DecisionReason } from '../schedule/reasons.ts';
+import type { TriggerEcho } from './trigger.ts';
 
 /** The schedule and the queue that an event is about. */
 export interface ScheduleRef {
@@ -38,6 +39,8 @@ export interface EngineObserver {
   fired(event: FiredEvent): void;
   skipped(event: SkippedEvent): void;
   missed(event: MissedEvent): void;
+  /** A run by hand was decided, or a request for one was recorded or refused. */
+  triggered(event: ScheduleRef & TriggerEcho): void;
   /** A slot or range that was decided before, by another engine or by a call whose reply was lost. */
   duplicate(event: ScheduleRef & { readonly slotMs: number; readonly count: number }): void;
   /** A generation of an object was acted on for the first time. */
@@ -60,6 +63,11 @@ export interface EngineObserver {
   callFailed(event: { readonly queue: string; readonly error: unknown; readonly retryMs: number }): void;
   /** A sweep withdrew schedules whose objects are gone; `held`: too many at once, it waits for a second list. */
   swept(event: { readonly queue: string; readonly withdrawn: number; readonly held: number }): void;
+  /** An object was marked to be reconciled, handed out after waiting, given back, or marked again after a failure. */
+  keyAdded(): void;
+  keyTaken(waitedMs: number): void;
+  keyDone(workedMs: number): void;
+  keyRetried(): void;
   /** One turn of a queue's loop: schedules looked at, and how long it took. */
   turned(event: {
     readonly queue: string;
@@ -76,6 +84,7 @@ export const SILENT_ENGINE_OBSERVER: EngineObserver = {
   fired: ignore,
   skipped: ignore,
   missed: ignore,
+  triggered: ignore,
   duplicate: ignore,
   adopted: ignore,
   stale: ignore,
@@ -83,5 +92,9 @@ export const SILENT_ENGINE_OBSERVER: EngineObserver = {
   refusedForMemory: ignore,
   callFailed: ignore,
   swept: ignore,
+  keyAdded: ignore,
+  keyTaken: ignore,
+  keyDone: ignore,
+  keyRetried: ignore,
   turned: ignore,
 };

@@ -22,6 +22,7 @@ import { Refusals } from './refusals.ts';
 import { reportOf } from './sink.ts';
 import type { ObjectKey } from '../resource/scheduled-object.ts';
 import { TaskCatalog } from './task-catalog.ts';
+import { Triggers, type Unfired } from './triggers.ts';
 import { WorkQueue } from './work-queue.ts';
 
 /** How soon a slot is tried again that the broker says is still ahead. */
@@ -35,6 +36,7 @@ export class QueueLane {
   readonly #catalog: TaskCatalog;
   readonly #adopter: Adopter;
   readonly #firer: Firer;
+  readonly #triggers: Triggers;
   readonly #readBack: ReadBack;
   readonly #refusals: Refusals;
   readonly #alarm: Alarm;
@@ -50,8 +52,8 @@ export class QueueLane {
   #turnedAtMs: number;
 
   constructor(queue: string, context: EngineContext) {
-    const { broker, clock, log } = context;
-    const { schedules, inspect } = broker.queue(queue);
+    const { broker, clock, log, observer } = context;
+    const { name, runs, schedules, inspect } = broker.queue(queue);
     this.queue = queue;
     this.#context = context;
     this.#port = schedules;
@@ -59,13 +61,21 @@ export class QueueLane {
     this.#objects = new LaneObjects(queue, context, this.#catalog);
     this.#adopter = new Adopter(context, schedules);
     this.#firer = new Firer(context, schedules);
+    this.#triggers = new Triggers(context, { name, runs, schedules }, this.#catalog, (key) =>
+      this.#objects.get(key),
+    );
     this.#readBack = new ReadBack(context, schedules, (key) => this.#objects.get(key));
     this.#refusals = new Refusals(context, (key) => {
       this.#changed.retry(key);
       this.#alarm.ring();
     });
     this.#alarm = new Alarm(clock);
-    this.#changed = new WorkQueue(() => clock.monotonic());
+    this.#changed = new WorkQueue(() => clock.monotonic(), {
+      added: () => observer.keyAdded(),
+      taken: (waitedMs) => observer.keyTaken(waitedMs),
+      done: (workedMs) => observer.keyDone(workedMs),
+      retried: () => observer.keyRetried(),
+    });
     this.#epoch = broker.connectionEpoch;
     this.#turnedAtMs = clock.monotonic();
   }
@@ -78,6 +88,11 @@ export class QueueLane {
   /** Keys that wait to be reconciled. */
   get backlog(): number {
     return this.#changed.depth;
+  }
+
+  /** When each object that is being reconciled was handed out, on the monotonic clock. */
+  get processingSinceMs(): readonly number[] {
+    return this.#changed.processingSinceMs;
   }
 
   /** Something about this key may have changed: it is compared with the level, whatever it was. */
@@ -116,6 +131,8 @@ export class QueueLane {
     const nowMs = await brokerClock.now();
     // A call above may have waited for a new connection: this turn believes what was true on the old one.
     const planned = this.#noticeReconnect() ? 0 : await this.#fire(nowMs);
+    this.#keepOpen(await this.#triggers.fireRequested(() => this.#objects.entries()));
+    for (const entry of await this.#triggers.follow()) this.#report(entry);
     this.#judge(await this.#readBack.proceed(() => this.#objects.keys()), brokerClock.estimate());
     observer.turned({ queue: this.queue, reconciled, planned, durationMs: clock.monotonic() - startedMs });
   }
@@ -173,7 +190,9 @@ export class QueueLane {
       const entries = keys.flatMap((key) => this.#objects.get(key) ?? []);
       const pending = entries.filter((entry) => !isAdopted(entry));
       for (const refusal of await this.#adopter.adopt(pending)) this.#refuse(refusal);
+      const unfired = await this.#triggers.fireAnnotated(entries.filter(isAdopted));
       for (const key of keys) this.#replan(key, nowMs);
+      this.#keepOpen(unfired);
     } catch (error) {
       for (const key of keys) this.#changed.add(key);
       throw error;
@@ -232,6 +251,14 @@ export class QueueLane {
     }
     observer.stale({ ...refOf(entry), generation, known, withdrawn });
     this.#refusals.add(refusal);
+  }
+
+  /** Requests by hand that were not decided are looked at again. */
+  #keepOpen(unfired: readonly Unfired[]): void {
+    for (const one of unfired) {
+      if (one.kind === 'stale') this.#refuse(one);
+      else this.#changed.addAfter(one.entry.object.key, LONGEST_CALL_RETRY_MS);
+    }
   }
 
   async #fire(nowMs: number): Promise<number> {

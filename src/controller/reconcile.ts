@@ -6,11 +6,13 @@ import type { ScheduleState } from '../task/schedule-state.ts';
 import type { Definition } from './definition.ts';
 import type { Adoption, Entry } from './entry.ts';
 import type { ScheduledObject } from '../resource/scheduled-object.ts';
+import { handledRequest } from './run-now.ts';
 
-export function adoptRequest(entry: Entry, install: string): AdoptRequest {
+export function adoptRequest(entry: Entry, install: string, closed?: Closed): AdoptRequest {
   const { object, definition, forced } = entry;
   const startMs = definition.timing.kind === 'timing' ? definition.timing.policy.startMs : undefined;
   const settledThroughMs = rememberedSettledMs(entry);
+  const handled = handledRequest(entry);
   return {
     uid: object.uid,
     generation: object.generation,
@@ -22,6 +24,8 @@ export function adoptRequest(entry: Entry, install: string): AdoptRequest {
     ...(startMs !== undefined && { startMs }),
     ...(forced && { force: true }),
     ...(settledThroughMs !== undefined && { settledThroughMs }),
+    ...(handled !== undefined && { handledRequest: handled }),
+    ...(closed !== undefined && { closed }),
   };
 }
 
@@ -136,20 +140,37 @@ export function fireRequest(
   generation: number,
   { concurrencyPolicy, run }: Definition,
   entries: readonly FireEntry[],
+  expectedWatermarkMs?: number,
 ): FireRequest {
-  return { uid, generation, concurrencyPolicy, entries, run };
+  const expected = expectedWatermarkMs !== undefined && { expectedWatermarkMs };
+  return { uid, generation, concurrencyPolicy, entries, run, ...expected };
+}
+
+/** What `adopt` is told of the generation that it follows. */
+export type Closed = NonNullable<AdoptRequest['closed']>;
+
+/** How an older generation is closed: by what it still owes, and until when nothing more of it is due. */
+export interface Closing {
+  readonly closed: Closed;
+  /** `undefined`: it owes nothing. */
+  readonly request: FireRequest | undefined;
 }
 
 /**
  * Before a newer generation takes over, the slots that the older one still owes are decided as missed: by an old spec
- * nothing may fire once a newer one is known, and to the new one they do not belong. `undefined`: it owes nothing.
+ * nothing may fire once a newer one is known, and to the new one they do not belong.
  */
-export function closingRequest(
+export function closingOf(
   { uid, generation, definition }: Adoption,
   sinceMs: number,
   nowMs: number,
-): FireRequest | undefined {
-  if (definition.suspended || definition.timing.kind !== 'timing') return undefined;
-  const entries = missedAs(plan({ ...definition.timing, uid, sinceMs, nowMs }).owed, 'Edited');
-  return entries.length === 0 ? undefined : fireRequest(uid, generation, definition, entries);
+): Closing {
+  if (definition.suspended || definition.timing.kind !== 'timing')
+    return { closed: { generation }, request: undefined };
+  const { owed, nextMs } = plan({ ...definition.timing, uid, sinceMs, nowMs });
+  const entries = missedAs(owed, 'Edited');
+  return {
+    closed: { generation, ...(nextMs !== undefined && { notAfterMs: nextMs - 1 }) },
+    request: entries.length === 0 ? undefined : fireRequest(uid, generation, definition, entries),
+  };
 }

@@ -8,6 +8,7 @@ import {
 import type { ScheduleState } from '../task/schedule-state.ts';
 import { type Entry, isAdopted, type RecentDecision } from './entry.ts';
 import type { ScheduledObject } from '../resource/scheduled-object.ts';
+import type { TriggerEcho } from './trigger.ts';
 
 /** What the object's conditions say. */
 export interface Condition {
@@ -34,6 +35,8 @@ export interface ObjectReport {
   readonly recent: readonly RecentDecision[];
   /** Counts and last run as last read from the broker, at most 30 s old. */
   readonly state?: ScheduleState;
+  /** The newest run asked for by annotation. */
+  readonly trigger?: TriggerEcho;
 }
 
 export interface StatusSink {
@@ -47,7 +50,7 @@ export const IGNORING_SINK: StatusSink = { report: () => undefined, gone: () => 
 
 /** @param liveSchemas - how many versions of the task's params live consumers have */
 export function reportOf(entry: Entry, liveSchemas: number, nowMs: number): ObjectReport {
-  const { object, definition, settledMs, lastFiredSlotMs, lastMissedSlotMs, recent, state } = entry;
+  const { object, definition, settledMs, lastFiredSlotMs, lastMissedSlotMs, recent, state, trigger } = entry;
   const nextMs = entry.planned && !definition.suspended ? entry.nextMs : undefined;
   return {
     object,
@@ -61,6 +64,7 @@ export function reportOf(entry: Entry, liveSchemas: number, nowMs: number): Obje
     ...(lastMissedSlotMs !== undefined && { lastMissedSlotMs }),
     recent,
     ...(state !== undefined && { state }),
+    ...(trigger !== undefined && { trigger }),
   };
 }
 

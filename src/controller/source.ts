@@ -22,4 +22,9 @@ export interface ObjectSource {
    * absent from the cache by then, and was there before, is gone.
    */
   readonly lastFullListAt: number | undefined;
+  /**
+   * Uid of the object that stood under this absent key, when the source was told that exactly that one was deleted;
+   * `undefined` when it is absent for any other reason, or nothing is known.
+   */
+  deletedUid?(key: ObjectKey): string | undefined;
 }

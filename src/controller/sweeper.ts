@@ -1,18 +1,27 @@
 /**
  * Withdraws schedules whose objects are gone, however they went: deleted while nobody watched, or in a way that the source
  * cannot see. An object counts as gone only when it is absent from a full list that was asked for after its schedule was
- * seen in the broker: a list from before an object was made says nothing about it.
+ * seen in the broker, or from a live read made after that: a list from before an object was made says nothing about it.
  */
 import type { EngineContext } from './engine-context.ts';
 import { keyOf, type ObjectKey } from '../resource/scheduled-object.ts';
 
 /** A sweep of more than this share of a queue waits for a second list: an empty answer is more often a fault than a wish. */
 const LARGEST_SHARE = 0.5;
+/** The next list may be minutes away: up to so many absentees are read one by one at a look. */
+const READS_PER_LOOK = 20;
+
+interface Adopted {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+}
 
 interface Snapshot {
   /** Monotonic time at which the broker's answer was there. */
   readonly takenAtMs: number;
-  readonly schedules: readonly { readonly uid: string; readonly namespace: string; readonly name: string }[];
+  /** Without those that were withdrawn since. */
+  schedules: readonly Adopted[];
   /** The full list that would have swept too much. */
   heldAtMs: number | undefined;
 }
@@ -48,27 +57,46 @@ export class Sweeper {
     for (const queue of await this.#context.broker.queueNames()) {
       const snapshot = this.#snapshots.get(queue);
       if (snapshot === undefined) await this.#snapshot(queue);
-      else if (listedAtMs !== undefined && listedAtMs >= snapshot.takenAtMs)
-        await this.#sweep(queue, snapshot, listedAtMs);
+      else if (listedAtMs === undefined) continue;
+      else if (listedAtMs >= snapshot.takenAtMs) await this.#sweep(queue, snapshot, listedAtMs);
+      else await this.#ask(queue, snapshot);
     }
+  }
+
+  /**
+   * Before there is a list to go by: or an engine that stood still, or is cut off, would fire for what was deleted before
+   * this one took over. Two answers say of each that it is gone, the list and its own read, so no share is too large.
+   */
+  async #ask(queue: string, snapshot: Snapshot): Promise<void> {
+    const gone: Adopted[] = [];
+    for (const schedule of this.#absentOf(queue, snapshot).slice(0, READS_PER_LOOK)) {
+      const live = await this.#context.source.readLive(keyOf(schedule));
+      if (live?.uid !== schedule.uid) gone.push(schedule);
+    }
+    await this.#withdraw(queue, gone);
+    snapshot.schedules = snapshot.schedules.filter((schedule) => !gone.includes(schedule));
   }
 
   async #sweep(queue: string, snapshot: Snapshot, listedAtMs: number): Promise<void> {
     if (snapshot.heldAtMs === listedAtMs) return;
-    const { schedules } = snapshot;
-    const gone = schedules.filter(
-      ({ uid, namespace, name }) => !this.#isLive(keyOf({ namespace, name }), uid, queue),
-    );
-    if (gone.length > schedules.length * LARGEST_SHARE && snapshot.heldAtMs === undefined) {
+    const gone = this.#absentOf(queue, snapshot);
+    if (gone.length > snapshot.schedules.length * LARGEST_SHARE && snapshot.heldAtMs === undefined) {
       snapshot.heldAtMs = listedAtMs;
       this.#tell(queue, 0, gone.length);
       return;
     }
-    if (gone.length > 0) {
-      await this.#context.broker.queue(queue).schedules.withdraw(gone.map(({ uid }) => uid));
-      this.#tell(queue, gone.length, 0);
-    }
+    await this.#withdraw(queue, gone);
     await this.#snapshot(queue);
+  }
+
+  #absentOf(queue: string, { schedules }: Snapshot): readonly Adopted[] {
+    return schedules.filter((schedule) => !this.#isLive(keyOf(schedule), schedule.uid, queue));
+  }
+
+  async #withdraw(queue: string, gone: readonly Adopted[]): Promise<void> {
+    if (gone.length === 0) return;
+    await this.#context.broker.queue(queue).schedules.withdraw(gone.map(({ uid }) => uid));
+    this.#tell(queue, gone.length, 0);
   }
 
   async #snapshot(queue: string): Promise<void> {

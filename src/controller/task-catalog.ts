@@ -17,6 +17,7 @@ export interface CatalogAnswer {
   readonly message: string;
 }
 
+/** Each problem as `.path: rule`, to be put behind the field that holds the params. */
 type Check = (params: unknown) => readonly string[];
 
 export class TaskCatalog {
@@ -63,12 +64,15 @@ export class TaskCatalog {
     return new Set(this.#descriptions.get(task)?.live.map(({ schemaHash }) => schemaHash)).size;
   }
 
-  /** @param params - JSON text */
-  check(task: string, params: string): CatalogAnswer {
+  /**
+   * @param params - JSON text
+   * @param field - where they stand, for messages
+   */
+  check(task: string, params: string, field = 'spec.params'): CatalogAnswer {
     const known = this.#descriptions.get(task);
     if (known === undefined) return this.#unknown(task);
     const versions = known.live.length > 0 ? known.live : known.gone;
-    const problems = this.#problems(versions, params);
+    const problems = this.#problems(versions, params).map((problem) => `${field}${problem}`);
     if (problems.length > 0) {
       const shown = problems.slice(0, PROBLEMS_SHOWN).join('; ');
       const more = problems.length > PROBLEMS_SHOWN ? `; and ${problems.length - PROBLEMS_SHOWN} more` : '';
@@ -132,12 +136,12 @@ export class TaskCatalog {
 
 function takesNone(params: unknown): readonly string[] {
   const isEmpty = params === null || (typeof params === 'object' && Object.keys(params).length === 0);
-  return isEmpty ? [] : ['spec.params: this task takes no params'];
+  return isEmpty ? [] : [': this task takes no params'];
 }
 
 function problemsOf(result: z.ZodSafeParseResult<unknown>): readonly string[] {
   if (result.success) return [];
   return result.error.issues.map(
-    ({ path, message }) => `${['spec.params', ...path.map(String)].join('.')}: ${message}`,
+    ({ path, message }) => `${path.map((step) => `.${String(step)}`).join('')}: ${message}`,
   );
 }

@@ -10,16 +10,27 @@ import { DueHeap } from './due-heap.ts';
 export const FIRST_RETRY_MS = 1_000;
 export const LONGEST_RETRY_MS = 60_000;
 
+/** Called synchronously, must be quick and not throw. */
+export interface WorkQueueObserver {
+  added(): void;
+  taken(waitedMs: number): void;
+  done(workedMs: number): void;
+  retried(): void;
+}
+
 export class WorkQueue<K> {
-  /** Marked, in order; what is being processed waits here until it is done. */
-  readonly #dirty = new Set<K>();
-  readonly #processing = new Set<K>();
+  /** Marked, in order, with the time of the first mark; what is being processed waits here until it is done. */
+  readonly #dirty = new Map<K, number>();
+  /** Handed out, with the time when. */
+  readonly #processing = new Map<K, number>();
   readonly #delayed = new DueHeap<K>();
   readonly #failures = new Map<K, number>();
   readonly #monotonic: () => number;
+  readonly #observer: WorkQueueObserver | undefined;
 
-  constructor(monotonic: () => number) {
+  constructor(monotonic: () => number, observer?: WorkQueueObserver) {
     this.#monotonic = monotonic;
+    this.#observer = observer;
   }
 
   /** Keys marked, and not handed out. */
@@ -27,8 +38,15 @@ export class WorkQueue<K> {
     return this.#dirty.size;
   }
 
+  /** When each of the keys in work was handed out, on the monotonic clock. */
+  get processingSinceMs(): readonly number[] {
+    return [...this.#processing.values()];
+  }
+
   add(key: K): void {
-    this.#dirty.add(key);
+    if (this.#dirty.has(key)) return;
+    this.#dirty.set(key, this.#monotonic());
+    this.#observer?.added();
   }
 
   addAfter(key: K, delayMs: number): void {
@@ -41,6 +59,7 @@ export class WorkQueue<K> {
   retry(key: K): void {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
+    this.#observer?.retried();
     this.addAfter(key, Math.min(FIRST_RETRY_MS * 2 ** failures, LONGEST_RETRY_MS));
   }
 
@@ -53,21 +72,24 @@ export class WorkQueue<K> {
   take(limit: number): readonly K[] {
     const nowMs = this.#monotonic();
     for (let key = this.#delayed.popDue(nowMs); key !== undefined; key = this.#delayed.popDue(nowMs))
-      this.#dirty.add(key);
+      this.add(key);
     const taken: K[] = [];
-    for (const key of this.#dirty) {
+    for (const [key, markedAtMs] of this.#dirty) {
       if (taken.length >= limit) break;
-      if (!this.#processing.has(key)) taken.push(key);
-    }
-    for (const key of taken) {
+      if (this.#processing.has(key)) continue;
+      taken.push(key);
       this.#dirty.delete(key);
-      this.#processing.add(key);
+      this.#processing.set(key, nowMs);
+      this.#observer?.taken(nowMs - markedAtMs);
     }
     return taken;
   }
 
   done(key: K): void {
+    const takenAtMs = this.#processing.get(key);
+    if (takenAtMs === undefined) return;
     this.#processing.delete(key);
+    this.#observer?.done(this.#monotonic() - takenAtMs);
   }
 
   /** Drops every trace of the key, but for a worker that has it now. */
@@ -79,7 +101,7 @@ export class WorkQueue<K> {
 
   /** When to come back, on the monotonic clock: now when a key can be taken, `undefined` when nothing waits. */
   get nextAtMs(): number | undefined {
-    for (const key of this.#dirty) if (!this.#processing.has(key)) return this.#monotonic();
+    for (const key of this.#dirty.keys()) if (!this.#processing.has(key)) return this.#monotonic();
     return this.#delayed.earliestMs;
   }
 }

@@ -23,7 +23,10 @@ export const ScheduledTaskSchema = z
     spec: ScheduledTaskSpecSchema,
     status: ScheduledTaskStatusSchema.optional(),
   })
-  .meta({ description: 'A ScheduledTask says when a task runs.' });
+  .meta({
+    description:
+      'A ScheduledTask says which task runs, when and how. The consumers that know the task run it.',
+  });
 
 export interface ScheduledTask {
   readonly apiVersion: typeof API_VERSION;

@@ -11,7 +11,7 @@ import {
   TASK_NAME_PATTERN,
 } from '../task/names.ts';
 import { CONCURRENCY_POLICIES } from '../task/schedule-state.ts';
-import { celNoDuration, dateTime, duration, integer, msOf, ruledText } from './field-types.ts';
+import { celNoDuration, duration, givenTime, integer, msOf, ruledText } from './field-types.ts';
 import { paramsProblem, PARAMS_MAX_KEYS } from './params.ts';
 import { celMatches, celRules, type Rule, withFieldRules } from './rules.ts';
 
@@ -222,8 +222,8 @@ export const SpecFieldsSchema = z.object({
   jitter: duration(
     'Starts each run up to this much after its slot, by the same amount every time. Shorter than every, at most 1h.',
   ).optional(),
-  startTime: dateTime('No slot before this runs.').optional(),
-  endTime: dateTime('No slot after this runs. Must be after startTime.').optional(),
+  startTime: givenTime('Slots before this time never run.').optional(),
+  endTime: givenTime('Slots after this time never run. Must be after startTime.').optional(),
   suspend: z
     .boolean()
     .default(false)

@@ -16,7 +16,7 @@ const condition = z.object({
 
 const lastRun = z.object({
   id: text('Id of the run.', 256).optional(),
-  state: text('succeeded, failed, cancelled or expired.', 32).optional(),
+  state: text('How it ended: succeeded, failed, cancelled or expired.', 32).optional(),
   scheduledTime: dateTime('Nominal time of its slot.').optional(),
   startTime: dateTime('When its last attempt began.').optional(),
   completionTime: dateTime('When it ended.').optional(),
@@ -28,7 +28,11 @@ const lastRun = z.object({
 const lastTrigger = z.object({
   request: text('Value of the annotation tidemill.dev/run-now that was acted on or recorded.', 63).optional(),
   runId: text('Id of the run that it made.', 256).optional(),
-  state: text('What became of the request.', 32).optional(),
+  state: text(
+    'What became of the request: Recorded, Refused, Skipped, Enqueued, Running, Succeeded, Failed, Cancelled or Expired.',
+    32,
+  ).optional(),
+  message: text('Why, for a request that was refused or whose run failed.', 1_024).optional(),
   time: dateTime('When it was acted on or recorded.').optional(),
 });
 
@@ -36,17 +40,17 @@ const recent = z.object({
   slot: dateTime('Nominal time of the slot, or of the first slot of a row.'),
   count: integer('int64', 'How many slots in a row were decided alike.', { min: 1 }).optional(),
   decision: z.enum(['Fired', 'Skipped', 'Missed']).meta({ description: 'What became of the slot.' }),
-  reason: text('Why.', 64).optional(),
+  reason: text('Why the slot was decided so, as one word; absent for one that fired on time.', 64).optional(),
   runId: text('Id of the run that it made.', 256).optional(),
 });
 
 /** Without it an object that no controller sees has no conditions, which tools take for healthy. */
-const NOT_SEEN_YET = {
+export const NOT_SEEN_YET = {
   observedGeneration: -1,
   conditions: [
     {
       type: 'Ready',
-      status: 'Unknown',
+      status: 'Unknown' as const,
       reason: 'Pending',
       message: 'no controller has seen this object yet',
       lastTransitionTime: '1970-01-01T00:00:00Z',
@@ -70,7 +74,9 @@ export const ScheduledTaskStatusSchema = z
         'x-kubernetes-list-map-keys': ['type'],
       })
       .optional(),
-    nextScheduleTime: dateTime('Next slot.').optional(),
+    nextScheduleTime: dateTime(
+      'Next slot. Absent for schedules of less than a minute, where it would always be out of date.',
+    ).optional(),
     lastScheduleTime: dateTime('Newest slot that fired.').optional(),
     lastMissedTime: dateTime('Newest slot that was missed.').optional(),
     lastSuccessfulTime: dateTime('When a run last succeeded.').optional(),

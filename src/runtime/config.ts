@@ -13,6 +13,8 @@ const FILE_SUFFIX = '_FILE';
 export interface SettingInfo {
   /** Long flag without dashes, such as `log-level`. */
   readonly flag: string;
+  /** One letter, where other tools of the field have one too: `n`. */
+  readonly short?: string;
   /** Stands for the value in help: `url`, `duration`, `n`. */
   readonly argument: string;
   /** Name of the variable without its prefix; default: the flag in capitals. */

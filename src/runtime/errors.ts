@@ -28,6 +28,9 @@ export const ERROR_CODES = {
   RUN_FAILED: 'The awaited run ended without success. The error carries its state, reason and message.',
   RUN_STATE: 'The run is not in a state that allows this (for example redriving a run that has not failed).',
   WAIT_TIMEOUT: 'The awaited run did not end in time. It is still in the queue, and may still run.',
+  REQUEST_PENDING:
+    'No scheduler or controller has read the request for a run by hand yet. It waits in the queue for 10 minutes, and is then given up.',
+  REQUEST_INVALID: 'The id of a request for a run by hand breaks a rule.',
   SCHEDULE_UNKNOWN:
     'No schedule of that name is known in this install, or several namespaces have one. The message lists near names.',
   USAGE: 'The command line asks for what does not go together. The message says what to change.',
@@ -49,6 +52,12 @@ export const ERROR_CODES = {
   BROKER_FORMAT:
     'The data of this queue was written by a newer Tidemill. Upgrade this process; nothing was changed.',
   BROKER_CLOSED: 'The connection was closed by this process.',
+  KUBE_UNAVAILABLE:
+    'The Kubernetes API server cannot be reached, is overloaded, or did not answer in time. Writes may or may not have happened.',
+  KUBE_FORBIDDEN:
+    'The Kubernetes API server does not accept the credentials, or their rights do not cover this. The message names verb and resource.',
+  KUBE_REFUSED:
+    'The Kubernetes API server refused a request (not found, conflict, invalid object …). Nothing was changed.',
   LEASE_LOST:
     'This consumer no longer holds the run: its lease ended and another consumer may run it. Nothing was written.',
   NOT_LEADER:

@@ -22,6 +22,7 @@ export const DECISION_REASONS = [
   'Backlog', // the queue or the schedule held as many pending runs as it may
   'InvalidParams', // the object's params do not fit the task's published schema
   'QueueNotAllowed', // the queue does not take schedules from this namespace, or not of this task
+  'InvalidSchedule', // a run by hand of an object whose spec cannot be read
   'Triggered', // fired by hand
   'Edited', // the object was edited or suspended before the slot was decided
 ] as const;

@@ -81,6 +81,11 @@ export function engineMetrics({ metrics, reasons, schedules }: EngineMetricsOpti
       if (lagMs !== undefined) lag.observe({}, Math.max(0, lagMs) / 1_000);
     },
 
+    /** A run was made by hand: no slot of the schedule was decided by it. */
+    triggered(queue: string, task: string): void {
+      enqueued.add({ queue: queueLabel(queue), task: taskLabel(task), source: 'trigger' });
+    },
+
     leading(isLeader: boolean): void {
       leader.set({}, isLeader ? 1 : 0);
     },

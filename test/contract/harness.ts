@@ -37,16 +37,22 @@ export interface TaskSketch {
   readonly executor?: 'io' | 'cpu';
   readonly maxConcurrency?: number;
   readonly schemaHash?: string;
+  readonly paramsSchema?: TaskDescription['paramsSchema'];
 }
+
+/** Takes any object. */
+const ANY_PARAMS = { type: 'object' };
 
 function describeTask({
   name,
   executor = 'io',
   maxConcurrency,
   schemaHash = 'schema-1',
+  paramsSchema = ANY_PARAMS,
 }: TaskSketch): TaskDescription {
   return {
     ...{ name, executor, schemaHash, tags: [], priority: 'medium', timeoutMs: 60_000, attempts: 1 },
+    paramsSchema,
     ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
   };
 }

@@ -1,9 +1,11 @@
 /** The behaviour that every broker must show: one suite for the memory broker, for Redis and for Valkey. */
 import { describe } from 'node:test';
+import { describeByHand } from './by-hand.ts';
 import { describeClaiming } from './claiming.ts';
 import { describeDecisions } from './decisions.ts';
 import { describeEnqueueing } from './enqueueing.ts';
 import { describeFiring } from './firing.ts';
+import { describeFollowing } from './following.ts';
 import type { CreateHarness } from './harness.ts';
 import { describeInspection } from './inspection.ts';
 import { describeLeases } from './leases.ts';
@@ -21,6 +23,8 @@ export function describeBroker(name: string, createHarness: CreateHarness): void
     describeTime(createHarness);
     describeWaking(createHarness);
     describeFiring(createHarness);
+    describeFollowing(createHarness);
+    describeByHand(createHarness);
     describeOverlap(createHarness);
     describeDecisions(createHarness);
     describeInspection(createHarness);

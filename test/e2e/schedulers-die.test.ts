@@ -7,9 +7,9 @@ import { after, before, describe, test } from 'node:test';
 import type { Broker } from '../../src/broker/broker.ts';
 import { connectRedis } from '../../src/broker/redis/connect.ts';
 import { fileUid } from '../../src/controller/file-generation.ts';
-import { every } from '../../src/schedule/every.ts';
 import type { Era } from '../../src/task/schedule-state.ts';
 import { RedisServer } from '../support/redis-server.ts';
+import { slotAccount, slotsOf } from '../support/slot-account.ts';
 import { TidemillProcess } from '../support/tidemill-process.ts';
 import { until } from '../support/until.ts';
 
@@ -26,25 +26,6 @@ const EDIT_MS = 250;
 const manifest = (name: string, interval: string): string =>
   `apiVersion: tidemill.dev/v1alpha1\nkind: ScheduledTask\nmetadata: { name: ${name} }\n` +
   `spec: { task: tick, every: ${interval}, concurrencyPolicy: Allow, missedRunPolicy: All }\n`;
-
-/** From the first instant on, and before the last. */
-function slotsOf(interval: string, fromMs: number, untilMs: number): readonly number[] {
-  const schedule = every(interval);
-  const slots: number[] = [];
-  let slotMs = schedule.next(fromMs - 1);
-  while (slotMs !== undefined && slotMs < untilMs) {
-    slots.push(slotMs);
-    slotMs = schedule.next(slotMs);
-  }
-  return slots;
-}
-
-/** Slots of one schedule, as the log of its decisions tells. */
-interface Account {
-  readonly slots: number;
-  readonly undecided: number;
-  readonly doubled: number;
-}
 
 describe('schedulers that share a Redis', { concurrency: true }, () => {
   let redis: RedisServer;
@@ -101,32 +82,6 @@ describe('schedulers that share a Redis', { concurrency: true }, () => {
     return performance.now();
   };
 
-  /** Counts how often each slot of the span is decided. */
-  const accountOf = async (
-    uid: string,
-    interval: string,
-    { generation, fromMs, untilMs }: { generation: number; fromMs: number; untilMs: number },
-  ): Promise<Account> => {
-    const all = await broker.queue(QUEUE).schedules.decisions(uid, { limit: 1_000 });
-    const records = all.filter((record) => record.generation === generation);
-    const slots = slotsOf(interval, fromMs, untilMs);
-    const times = slots.map(
-      (ms) => records.filter((record) => record.fromMs <= ms && ms <= record.toMs).length,
-    );
-    // A range that counts more slots than lie in it holds one twice.
-    const surplus = records.map(
-      ({ fromMs, toMs, count }) => count - slotsOf(interval, fromMs, toMs + 1).length,
-    );
-    return {
-      slots: slots.length,
-      undecided: times.filter((count) => count === 0).length,
-      doubled: [...times.map((count) => Math.max(0, count - 1)), ...surplus].reduce(
-        (sum, more) => sum + more,
-        0,
-      ),
-    };
-  };
-
   test('one that was started with edited files waits, and its spec is in force within 18 s of the leader’s death', async (t) => {
     const install = 'edited';
     const uid = uidOf(install, 'job');
@@ -159,8 +114,8 @@ describe('schedulers that share a Redis', { concurrency: true }, () => {
     const untilMs = (await broker.now()) + 3_500;
     await settled([uid], untilMs);
     const accounts = [
-      await accountOf(uid, '500ms', { ...old, untilMs: old.untilMs - EDIT_MS }),
-      await accountOf(uid, '700ms', { ...edited, untilMs }),
+      await slotAccount(broker.queue(QUEUE), uid, '500ms', { ...old, untilMs: old.untilMs - EDIT_MS }),
+      await slotAccount(broker.queue(QUEUE), uid, '700ms', { ...edited, untilMs }),
     ];
     t.diagnostic(`in force after ${tookMs} ms: ${JSON.stringify(accounts)}`);
     for (const { slots, undecided, doubled } of accounts) {
@@ -199,7 +154,7 @@ describe('schedulers that share a Redis', { concurrency: true }, () => {
       const eras = await broker.queue(QUEUE).schedules.eras(uid);
       const [era] = eras;
       assert.ok(era !== undefined && eras.length === 1, `${name} was adopted ${eras.length} times`);
-      const account = await accountOf(uid, interval, { ...era, untilMs });
+      const account = await slotAccount(broker.queue(QUEUE), uid, interval, { ...era, untilMs });
       t.diagnostic(`${name} every ${interval}: ${JSON.stringify(account)}`);
       assert.ok(account.slots >= slotsOf(interval, untilMs - 15_000, untilMs).length);
       assert.deepEqual({ ...account, slots: 0 }, { slots: 0, undecided: 0, doubled: 0 });

@@ -1,5 +1,6 @@
 /** Finds the servers that the tests run against, or installs them where it may, and says what it does. */
 import { execFileSync } from 'node:child_process';
+import { controlPlaneBinaries } from '../control-plane/binaries.ts';
 import { installValkey } from './install-valkey.ts';
 
 function isOnPath(command: string): boolean {
@@ -26,8 +27,12 @@ function ensureRedis(): void {
   });
 }
 
-/** @throws Error with one sentence that says what to install */
-export async function ensureServers(): Promise<void> {
+/**
+ * @param wanted whether the tests that run need a Kubernetes API server; building one takes minutes
+ * @throws Error with one sentence that says what to install
+ */
+export async function ensureServers(wanted: { readonly controlPlane: boolean }): Promise<void> {
   ensureRedis();
   await installValkey();
+  if (wanted.controlPlane) await controlPlaneBinaries();
 }

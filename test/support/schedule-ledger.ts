@@ -19,8 +19,9 @@ interface LedgerEra {
   readonly suspended: boolean;
   readonly fromMs: number;
   untilMs: number;
-  /** When what ended it was sent: what fell due after that may have been cut off. */
+  /** When what ended it was sent: what fell due after that may have been cut off, unless the broker was told until when it is closed. */
   endSentMs: number;
+  isClosed: boolean;
 }
 
 interface Decided {
@@ -82,13 +83,17 @@ export class ScheduleLedger {
       ...inner.schedules,
       adopt: async (requests) => {
         const replies = await inner.schedules.adopt(requests);
-        for (const reply of replies) {
+        for (const [index, reply] of replies.entries()) {
           if (reply.outcome !== 'adopted') continue;
           const { uid, generation, notBeforeMs, suspended } = reply.state;
           const { eras } = this.historyOf(uid);
-          this.#endEra(uid, adoptSentAtMs.get(requests) ?? this.#clock.now());
+          const isClosed = requests[index]?.closed !== undefined;
+          this.#endEra(uid, adoptSentAtMs.get(requests) ?? this.#clock.now(), isClosed);
           const fromMs = this.#clock.now();
-          eras.push({ generation, notBeforeMs, suspended, fromMs, untilMs: Infinity, endSentMs: Infinity });
+          eras.push({
+            ...{ generation, notBeforeMs, suspended, fromMs, untilMs: Infinity, endSentMs: Infinity },
+            isClosed: true,
+          });
         }
         return replies;
       },
@@ -102,18 +107,19 @@ export class ScheduleLedger {
         for (const uid of uids) {
           this.withdrawn.push(uid);
           this.onWithdraw(uid);
-          this.#endEra(uid, this.#clock.now());
+          this.#endEra(uid, this.#clock.now(), false);
         }
       },
     };
     return { name: inner.name, runs: inner.runs, work: inner.work, inspect: inner.inspect, schedules: port };
   }
 
-  #endEra(uid: string, sentMs: number): void {
+  #endEra(uid: string, sentMs: number, isClosed: boolean): void {
     const last = this.historyOf(uid).eras.at(-1);
     if (last?.untilMs !== Infinity) return;
     last.untilMs = this.#clock.now();
     last.endSentMs = sentMs;
+    last.isClosed = isClosed;
   }
 
   #note(request: FireRequest, reply: FireReply | undefined): void {
@@ -139,7 +145,7 @@ export class ScheduleLedger {
    * Every slot of every era has exactly one decision, and no decision is for anything else.
    * @param specs - the spec of each generation of this uid
    * @param throughMs - slots up to here must be decided
-   * @param edgeMs - slots this close before the call that ended an era may have been cut off by the edit that ended it
+   * @param edgeMs - where an era was ended without being closed, slots this close before that may have been cut off
    */
   check(
     uid: string,
@@ -215,7 +221,7 @@ export class ScheduleLedger {
       const at = slotMs;
       while (mine[cursor] !== undefined && (mine[cursor]?.toMs ?? Infinity) < at) cursor += 1;
       const covering = mine.filter(({ fromMs, toMs }) => fromMs <= at && at <= toMs).length;
-      const isOwed = at <= throughMs && at <= era.endSentMs - edgeMs;
+      const isOwed = at <= throughMs && (era.isClosed || at <= era.endSentMs - edgeMs);
       if (covering === 0 && !isOwed) continue;
       assert.equal(covering, 1, `${say(at)} has ${covering} decisions\n${this.#excerpt(uid, at)}`);
     }

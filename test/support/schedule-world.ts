@@ -30,6 +30,7 @@ export class ObjectStore {
   readonly #objects = new Map<ObjectKey, ScheduledObject>();
   readonly #listeners = new Set<(key: ObjectKey) => void>();
   #uids = 0;
+  #versions = 0;
 
   create(name: string, input: SpecInput): ScheduledObject {
     const key = keyOf({ namespace: NAMESPACE, name });
@@ -48,6 +49,25 @@ export class ObjectStore {
   replace(name: string, input: SpecInput): ScheduledObject {
     const before = this.#known(name);
     return this.put({ ...before, generation: before.generation + 1, spec: specOf(input) });
+  }
+
+  /** As `kubectl annotate` on a server that keeps a status: the generation stays. `undefined` takes an annotation away. */
+  annotate(name: string, annotations: Readonly<Record<string, string | undefined>>): ScheduledObject {
+    const before = this.#known(name);
+    const merged = Object.entries({ ...before.annotations, ...annotations }).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, value] as const],
+    );
+    return this.put({ ...before, annotations: Object.fromEntries(merged), resourceVersion: this.#version() });
+  }
+
+  /** As a status write of a controller. */
+  setStatus(name: string, status: NonNullable<ScheduledObject['status']>): ScheduledObject {
+    return this.put({ ...this.#known(name), status, resourceVersion: this.#version() });
+  }
+
+  #version(): string {
+    this.#versions += 1;
+    return String(this.#versions);
   }
 
   #known(name: string): ScheduledObject {
@@ -232,6 +252,8 @@ export class UnreliableBroker implements Broker {
       },
       fire: (requests) => call('fire', () => this.onFire(requests) ?? port().fire(requests)),
       withdraw: (uids) => call('withdraw', () => port().withdraw(uids)),
+      request: (uid, asked) => call('request', () => port().request(uid, asked)),
+      requested: (install, limit) => call('requested', () => port().requested(install, limit)),
       states: (uids) => call('states', () => port().states(uids)),
       adopted: (install) => call('adopted', () => port().adopted(install)),
       decisions: (uid, span) => port().decisions(uid, span),
@@ -324,6 +346,7 @@ function recordingObserver(events: string[]): EngineObserver {
     callFailed: () => events.push('callFailed'),
     refusedForMemory: ({ schedules }) => events.push(`refusedForMemory ${schedules}`),
     duplicate: ({ name }) => events.push(`duplicate ${name}`),
+    triggered: ({ name, request, state }) => events.push(`triggered ${name} ${request} ${state}`),
   };
 }
 

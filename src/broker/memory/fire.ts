@@ -1,5 +1,5 @@
 /** Decides the slots of one schedule: each exactly once, whatever else fires beside us. */
-import type { DecisionReason } from '../../schedule/reasons.ts';
+import type { Decision, DecisionReason } from '../../schedule/reasons.ts';
 import { slotRunId, triggerRunId } from '../../task/ids.ts';
 import type { RunOptions } from '../../task/run.ts';
 import type { ConcurrencyPolicy } from '../../task/schedule-state.ts';
@@ -12,6 +12,7 @@ import {
 } from '../broker.ts';
 import type { QueueState } from './queue-state.ts';
 import type { Run } from './run.ts';
+import { takeRequest } from './requests.ts';
 import { log, remember, type ScheduleEntry } from './schedule-entry.ts';
 
 type Refusal = Extract<FireDecision, { decision: 'refused' }>['why'] | 'duplicate';
@@ -24,6 +25,8 @@ export function fire(queue: QueueState, request: FireRequest): FireReply {
   if (schedule === undefined || withdrawn || schedule.generation !== request.generation) {
     return { outcome: 'stale', generation: schedule?.generation ?? 0, withdrawn };
   }
+  const { expectedWatermarkMs = -Infinity } = request;
+  if ((schedule.watermarkMs ?? -Infinity) < expectedWatermarkMs) return { outcome: 'behind' };
   const decisions: FireDecision[] = [];
   let halfDecided = false;
   for (const entry of request.entries) {
@@ -104,23 +107,32 @@ function decideTrigger(
   entry: TriggerEntry,
 ): FireDecision {
   const runId = triggerRunId(schedule.uid, entry.request);
+  takeRequest(queue, schedule.uid, entry.request);
   if (schedule.requests.includes(entry.request) || queue.runs.has(runId)) return { decision: 'duplicate' };
+  const nowMs = queue.clock.now();
+  const span = { fromMs: nowMs, toMs: nowMs, count: 1, countIsExact: true, request: entry.request };
+  const note = (outcome: { readonly decision: Decision; readonly reason: DecisionReason }): void => {
+    log(schedule, { ...span, ...outcome, generation: schedule.generation, decidedAtMs: nowMs });
+    remember(schedule, entry.request);
+  };
+  const reason = nowMs > (entry.notAfterMs ?? Infinity) ? 'DeadlineExceeded' : entry.refusal;
+  if (reason !== undefined) {
+    note({ decision: 'skipped', reason });
+    return { decision: 'skipped', reason };
+  }
   const verdict = admit(queue, schedule, request.concurrencyPolicy);
   if (verdict.admitted) {
     replace(queue, verdict.toReplace);
     const { task, priority, expiresInMs } = request.run;
     const params = entry.params ?? request.run.params;
     const options = withSource(request.run.options, 'trigger', undefined);
-    const expiresAtMs = expiresInMs === undefined ? undefined : queue.clock.now() + expiresInMs;
+    const expiresAtMs = expiresInMs === undefined ? undefined : nowMs + expiresInMs;
     queue.add({ id: runId, task, priority, params, options, delayMs: 0, expiresAtMs });
   }
   const outcome = verdict.admitted
     ? ({ decision: 'fired', reason: 'Triggered' } as const)
     : ({ decision: 'skipped', reason: verdict.reason } as const);
-  const nowMs = queue.clock.now();
-  const span = { fromMs: nowMs, toMs: nowMs, count: 1, countIsExact: true, request: entry.request };
-  log(schedule, { ...span, ...outcome, generation: schedule.generation, decidedAtMs: nowMs });
-  remember(schedule, entry.request);
+  note(outcome);
   return verdict.admitted ? { ...outcome, runId } : outcome;
 }
 

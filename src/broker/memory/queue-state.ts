@@ -8,6 +8,7 @@ import {
   DEFAULT_QUEUE_SETTINGS,
   type QueueSettings,
   type Registration,
+  type RequestedRun,
 } from '../broker.ts';
 import { DueQueue } from './due-queue.ts';
 import { LaneTable } from './lanes.ts';
@@ -79,6 +80,8 @@ export class QueueState {
   readonly dead: Map<string, Run>[] = [];
   readonly manifests = new Map<string, KnownManifest>();
   readonly schedules = new Map<string, ScheduleEntry>();
+  /** Runs by hand that wait for an engine, oldest first. */
+  readonly requested: RequestedRun[] = [];
   readonly wakeBoard: WakeBoard;
   readonly endListeners = new Map<string, Set<(run: Run) => void>>();
   readonly counts = { pending: 0, delayed: 0, running: 0 };

@@ -55,6 +55,7 @@ export function newEntry({ uid, install, namespace, name }: AdoptRequest): Sched
 export function beginEra(entry: ScheduleEntry, request: AdoptRequest, nowMs: number): void {
   const { generation, suspended, spec, install, namespace, name, startMs, settledThroughMs } = request;
   const isUnknown = entry.eras.length === 0;
+  if (isUnknown && request.handledRequest !== undefined) remember(entry, request.handledRequest);
   // Its adopter remembers what we lost: the era goes on where it was settled.
   if (isUnknown && settledThroughMs !== undefined) entry.watermarkMs = settledThroughMs;
   const fromMs = isUnknown && settledThroughMs !== undefined ? settledThroughMs + 1 : nowMs;

@@ -2,12 +2,15 @@
 import { TOMBSTONE_KEPT_MS, type AdoptReply, type AdoptRequest, type SchedulePort } from '../broker.ts';
 import { fire } from './fire.ts';
 import type { QueueState } from './queue-state.ts';
-import { beginEra, closeEra, newEntry, stateOf } from './schedule-entry.ts';
+import { ask, forgetRequests, waiting } from './requests.ts';
+import { beginEra, closeEra, newEntry, type ScheduleEntry, stateOf } from './schedule-entry.ts';
 
 export function createSchedulePort(queue: QueueState): SchedulePort {
   return {
     adopt: async (requests) => queue.transition(() => requests.map((request) => adopt(queue, request))),
     fire: async (requests) => queue.transition(() => requests.map((request) => fire(queue, request))),
+    request: async (uid, asked) => queue.transition(() => ask(queue, uid, asked)),
+    requested: async (install, limit) => waiting(queue, install, limit),
     withdraw: async (uids) => {
       for (const uid of uids) withdraw(queue, uid);
       forgetOldTombstones(queue);
@@ -40,6 +43,8 @@ function adopt(queue: QueueState, request: AdoptRequest): AdoptReply {
     if ((withdrawn || known.generation > request.generation) && request.force !== true) {
       return { outcome: 'stale', generation: known.generation, withdrawn };
     }
+    if (!withdrawn && known.generation < request.generation && isLate(request, known, queue.clock.now()))
+      return { outcome: 'late' };
   }
   const entry = known ?? newEntry(request);
   queue.schedules.set(entry.uid, entry);
@@ -47,11 +52,18 @@ function adopt(queue: QueueState, request: AdoptRequest): AdoptReply {
   return { outcome: 'adopted', state: stateOf(entry) };
 }
 
+/** The generation in force is not the one that was closed, or a slot of it is due again. */
+function isLate({ closed }: AdoptRequest, { generation }: ScheduleEntry, nowMs: number): boolean {
+  if (closed === undefined) return false;
+  return closed.generation !== generation || nowMs > (closed.notAfterMs ?? Infinity);
+}
+
 function withdraw(queue: QueueState, uid: string): void {
   const entry = queue.schedules.get(uid);
   if (entry === undefined || entry.withdrawnAtMs !== undefined) return;
   entry.withdrawnAtMs = queue.clock.now();
   closeEra(entry, entry.withdrawnAtMs);
+  forgetRequests(queue, uid);
 }
 
 function forgetOldTombstones(queue: QueueState): void {

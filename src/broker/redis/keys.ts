@@ -169,6 +169,10 @@ function scheduleKeys(base: string) {
     eras: (uid: string) => `${base}eras:${uid}`,
     /** ZSET uid → ms when it was withdrawn: tombstones, to be dropped when they are old. */
     tombstones: `${base}tombstones`,
+    /** ZSET `uid\nrequest as JSON` → ms when it was asked for: runs by hand that wait for an engine, capped. */
+    asked: `${base}asked`,
+    /** HASH the same → params as JSON, where the request has its own. */
+    askedParams: `${base}asked-params`,
     /** HASH uid → `namespace\nname` of the schedules of this install that are not withdrawn. */
     install: (install: string) => `${base}install:${install}`,
   };

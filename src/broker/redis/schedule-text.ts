@@ -45,7 +45,7 @@ export function encodeRequest(request: string): string {
   return JSON.stringify(request);
 }
 
-function decodeRequest(text: string): string {
+export function decodeRequest(text: string): string {
   try {
     return z.string().parse(JSON.parse(text));
   } catch {

@@ -10,6 +10,8 @@ import type {
   FireEntry,
   FireReply,
   FireRequest,
+  RequestedRun,
+  RequestOutcome,
   SchedulePort,
 } from '../broker.ts';
 import { laneName } from './keys.ts';
@@ -20,6 +22,7 @@ import {
   decodeEra,
   decodeFireDecision,
   decodeState,
+  decodeRequest,
   encodeRequest,
   triggerOptions,
 } from './schedule-text.ts';
@@ -39,17 +42,21 @@ const StateSchema = z.tuple([z.number()], z.string());
 const AdoptRepliesSchema = z.array(
   z.union([
     z.tuple([z.literal('stale'), z.coerce.number(), z.number()]),
+    z.tuple([z.literal('late'), z.unknown(), z.unknown()]),
     z.tuple([z.enum(['adopted', 'current']), z.string(), z.number(), StateSchema]),
   ]),
 );
 const FireRepliesSchema = z.array(
   z.union([
     z.tuple([z.literal('stale'), z.coerce.number(), z.number()]),
+    z.tuple([z.literal('behind'), z.unknown(), z.unknown()]),
     z.tuple([z.literal('ok'), z.string(), z.string()]),
   ]),
 );
 const AdoptedPageSchema = z.tuple([z.string(), z.array(z.string())]);
 const TextsSchema = z.array(z.string());
+const RequestOutcomeSchema = z.enum(['requested', 'duplicate', 'unknown', 'full']);
+const RequestedSchema = z.array(z.tuple([z.string(), z.string(), z.coerce.number(), z.string().nullable()]));
 
 /** Each call is one transition for a bounded number of schedules; more go in several calls, in order. */
 export function createRedisSchedules(queue: QueueContext): SchedulePort {
@@ -63,6 +70,8 @@ export function createRedisSchedules(queue: QueueContext): SchedulePort {
       for (const chunk of fireChunks(requests)) replies.push(...(await fire(queue, chunk)));
       return replies;
     },
+    request: (uid, asked) => ask(queue, uid, asked),
+    requested: (install, limit) => requested(queue, install, limit),
     withdraw: async (uids) => {
       await inChunks(uids, SCHEDULES_PER_CALL, (chunk) => queue.run('withdraw', chunk));
     },
@@ -105,11 +114,14 @@ async function adopt(queue: QueueContext, requests: readonly AdoptRequest[]): Pr
       request.force === true ? '1' : '0',
       String(request.settledThroughMs ?? ''),
     ],
+    request.handledRequest === undefined ? '' : requestText(request.handledRequest),
+    ...[String(request.closed?.generation ?? ''), String(request.closed?.notAfterMs ?? '')],
   ]);
   const replies = parseReply('adopt', AdoptRepliesSchema, await queue.run('adopt', args));
   return requests.map(({ uid }, index): AdoptReply => {
     const reply = replies[index];
     if (reply === undefined) throw malformed('adopt');
+    if (reply[0] === 'late') return { outcome: 'late' };
     if (reply[0] === 'stale') return { outcome: 'stale', generation: reply[1], withdrawn: reply[2] === 1 };
     const state = decodeState(uid, reply[3]);
     if (state === undefined) throw malformed('adopt');
@@ -153,7 +165,10 @@ export function fireChunks(requests: readonly FireRequest[]): readonly (readonly
   let entries = 0;
   let bytes = 0;
   for (const request of requests) {
-    const requestBytes = request.run.params.length;
+    const requestBytes = request.entries.reduce(
+      (sum, entry) => sum + (entry.kind === 'trigger' ? (entry.params?.length ?? 0) : 0),
+      request.run.params.length,
+    );
     const last = chunks.at(-1);
     const fits =
       entries + request.entries.length <= ENTRIES_PER_CALL && bytes + requestBytes <= PARAMS_PER_CALL_BYTES;
@@ -182,6 +197,7 @@ async function fire(queue: QueueContext, requests: readonly FireRequest[]): Prom
   return requests.map((request, index): FireReply => {
     const reply = replies[index];
     if (reply === undefined) throw malformed('fire');
+    if (reply[0] === 'behind') return { outcome: 'behind' };
     if (reply[0] === 'stale') return { outcome: 'stale', generation: reply[1], withdrawn: reply[2] === 1 };
     const [, watermark, text] = reply;
     const decisions = decisionsOf(request, text === '' ? [] : text.split(' '));
@@ -189,11 +205,13 @@ async function fire(queue: QueueContext, requests: readonly FireRequest[]): Prom
   });
 }
 
-function fireArguments({ uid, generation, concurrencyPolicy, entries, run }: FireRequest): readonly string[] {
+function fireArguments(request: FireRequest): readonly string[] {
+  const { uid, generation, concurrencyPolicy, entries, run, expectedWatermarkMs } = request;
   const options = cutSlotOptions(run.options);
   return [
     ...[uid, String(generation), POLICY_LETTERS[concurrencyPolicy], String(run.expiresInMs ?? '')],
-    ...[laneName(run.task, run.priority), options.before, options.after, run.params, String(entries.length)],
+    ...[laneName(run.task, run.priority), options.before, options.after, run.params],
+    ...[String(expectedWatermarkMs ?? ''), String(entries.length)],
     ...entries.flatMap((entry) => entryArguments(uid, run.options, entry)),
   ];
 }
@@ -216,17 +234,40 @@ function entryArguments(
       return [`m;${fromMs};${toMs};${count};${countIsExact ? 1 : 0};${reason}`];
     }
     case 'trigger': {
-      const { request, params } = entry;
-      const own = params === undefined ? ['0', ''] : ['1', params];
+      const { request, params, notAfterMs, refusal = '' } = entry;
       return [
-        't',
-        triggerRunId(uid, request),
-        onOneLine(encodeRequest(request)),
-        triggerOptions(options),
-        ...own,
+        ...['t', triggerRunId(uid, request), requestText(request), triggerOptions(options)],
+        ...[...ownParams(params), String(notAfterMs ?? ''), refusal],
       ];
     }
   }
+}
+
+const requestText = (request: string): string => onOneLine(encodeRequest(request));
+/** Whether there are any, and which. */
+const ownParams = (params: string | undefined): readonly [string, string] =>
+  params === undefined ? ['0', ''] : ['1', params];
+
+async function ask(
+  queue: QueueContext,
+  uid: string,
+  { request, params }: Pick<RequestedRun, 'request' | 'params'>,
+): Promise<RequestOutcome> {
+  const args = [uid, requestText(request), ...ownParams(params)];
+  return parseReply('request', RequestOutcomeSchema, await queue.run('request', args));
+}
+
+async function requested(
+  queue: QueueContext,
+  install: string,
+  limit: number,
+): Promise<readonly RequestedRun[]> {
+  const args = [install, String(Math.max(0, limit))];
+  const waiting = parseReply('requested', RequestedSchema, await queue.run('requested', args));
+  return waiting.map(([uid, request, requestedAtMs, params]) => ({
+    ...{ uid, request: decodeRequest(request), requestedAtMs },
+    ...(params !== null && { params }),
+  }));
 }
 
 function decisionsOf({ uid, entries }: FireRequest, texts: readonly string[]): readonly FireDecision[] {

@@ -28,6 +28,8 @@ export const SCRIPT_NAMES = [
   'pause-queue',
   'pause-task',
   'purge',
+  'request',
+  'requested',
   'search',
   'states',
   'stats',

@@ -15,14 +15,12 @@ import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { requireRedis, withBroker } from '../context.ts';
 import { prettyLogLine } from '../dev/pretty-log.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { printable, showDuration } from '../format.ts';
-import { type Io, styled } from '../io.ts';
 import { durationOption } from '../options.ts';
 import { writeJson } from '../output.ts';
 import { checkParams, paramsFrom } from '../run-params.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
+import { endOf, reportEnd } from '../run-end.ts';
 import { RunSettings } from '../settings.ts';
-import { runJson } from '../show-run.ts';
 import { loadTaskSet, type TaskSet, WorkerParts } from '../worker.ts';
 
 const RunOptions = z.object({
@@ -112,16 +110,6 @@ async function runThroughQueue(call: RunCall): Promise<ExitCode> {
     if (!json) io.stderr.write(`${request.id} ${outcome}, waiting for its end\n`);
     return reportEnd(io, json, await endOf(queue, request.id, options.timeout));
   });
-}
-
-async function endOf({ runs }: Queue, id: string, timeoutMs: number): Promise<RunRecord> {
-  const record = await runs.waitForEnd(id, { timeoutMs });
-  if (record === 'not-found') throw new TidemillError('RUN_NOT_FOUND', `run ${id} is not known any more`);
-  if (record !== undefined) return record;
-  throw new TidemillError(
-    'WAIT_TIMEOUT',
-    `run ${id} has not ended within ${showDuration(timeoutMs)}: it is still in the queue, and may still run`,
-  );
 }
 
 /** @throws TidemillError TASK_UNKNOWN when consumers have published tasks, and this is none of them */
@@ -215,22 +203,4 @@ async function endedHere(broker: Broker, id: string, signal: AbortSignal): Promi
     await runs.waitForEnd(next.id, { timeoutMs: 60_000, signal });
   }
   throw new TidemillError('RUN_FAILED', `run ${id} was stopped before its end`);
-}
-
-function reportEnd(io: Io, json: boolean, record: RunRecord): ExitCode {
-  const succeeded = record.state === 'succeeded';
-  if (json) writeJson(io, runJson(record));
-  else {
-    const tookMs = (record.endedAtMs ?? 0) - (record.startedAtMs ?? record.endedAtMs ?? 0);
-    const why =
-      record.error === undefined
-        ? (record.cancelReason ?? '')
-        : `${record.error.reason}: ${record.error.message}`;
-    const state = styled(io, succeeded ? 'green' : 'red', record.state);
-    io.stderr.write(
-      `${record.task} ${state} in ${showDuration(tookMs)}${why === '' ? '' : `: ${printable(why)}`}\n`,
-    );
-    if (record.result !== undefined) io.stdout.write(`${record.result}\n`);
-  }
-  return succeeded ? EXIT.ok : EXIT.failure;
 }

@@ -5,7 +5,7 @@ import type { Broker } from '../../broker/broker.ts';
 import { ScheduleEngine } from '../../controller/engine.ts';
 import { FileSource } from '../../controller/file-source.ts';
 import { LEADER_LEASE_MS, runAsLeader } from '../../controller/leader.ts';
-import { type EngineObserver, SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
+import { SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { serveHttp } from '../../http/server.ts';
 import { parseManifests } from '../../resource/manifest.ts';
@@ -16,12 +16,15 @@ import { createLog, type Log } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { connectBroker } from '../context.ts';
+import { engineLog } from '../engine-log.ts';
 import { watchEngine } from '../engine-watch.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { guardProcess } from '../guard.ts';
+import { hangingReasons, notReadyReasons } from '../health.ts';
 import { codeObjects } from '../manifests.ts';
 import { joinObservers } from '../observers.ts';
 import { collectQueues } from '../queue-gauges.ts';
+import { QueuesFile } from '../queues-file.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { runTogether } from '../run-together.ts';
 import { ScheduleBoard } from '../schedule-board.ts';
@@ -31,9 +34,6 @@ import { loadTaskSet } from '../worker.ts';
 
 const NoOptions = z.object({});
 type SchedulerCall = Call<typeof SchedulerSettings, typeof NoOptions>;
-
-/** The loop of a queue comes round every second, or after its longest back-off of 5 s: beyond this it hangs. */
-const LONGEST_TURN_MS = 60_000;
 
 export function addScheduler(program: Command, surroundings: Surroundings): void {
   addCommand(
@@ -77,20 +77,19 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
   const holder = newIncarnation();
   const lock = `scheduler:${settings.install}`;
   const source = await openSource(call, broker, log, () => broker.holdLock(lock, holder, LEADER_LEASE_MS));
+  const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
   const board = new ScheduleBoard();
   const { counted, observer } = watchEngine(metrics, board);
   const engine = new ScheduleEngine({
     ...{ source, broker, log, install: settings.install, sink: board },
     clock: io.clock,
-    observer: joinObservers(SILENT_ENGINE_OBSERVER, observer, loggingObserver(log)),
+    ...(queues !== undefined && { allow: queues.policy }),
+    observer: joinObservers(SILENT_ENGINE_OBSERVER, observer, engineLog(log)),
   });
   collectQueues(metrics, broker, () => broker.queueNames());
   let leading = false;
-  const live = (): readonly string[] =>
-    leading && engine.health.oldestTurnMs > LONGEST_TURN_MS
-      ? ['the loop of a queue hangs: restart this process']
-      : [];
-  const routes = probeRoutes({ live, ready: () => notReady(broker, shutdown.signal), metrics });
+  const live = (): readonly string[] => (leading ? hangingReasons(engine.health) : []);
+  const routes = probeRoutes({ live, ready: () => notReadyReasons(broker, shutdown.signal), metrics });
   const http = stack.use(await serveHttp({ host: settings.httpHost, port: settings.httpPort, routes, log }));
   log.info('scheduler started', {
     version: VERSION,
@@ -108,6 +107,7 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
   };
   await runTogether(shutdown, [
     (signal) => source.run(signal),
+    async (signal) => queues?.run(signal, log, () => engine.reconsider()),
     (signal) =>
       runAsLeader({ broker, clock: io.clock, log, holder, lock, onChange }, signal, (term) =>
         engine.run(term),
@@ -117,13 +117,6 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
     reason: guard.fatal ? 'uncaught exception' : String(shutdown.signal.reason),
   });
   return guard.fatal ? EXIT.failure : EXIT.ok;
-}
-
-function notReady(broker: Broker, stopping: AbortSignal): readonly string[] {
-  return [
-    ...(broker.connected ? [] : ['Redis does not answer']),
-    ...(stopping.aborted ? ['the process is on its way out'] : []),
-  ];
 }
 
 /** @throws ProblemsError MANIFEST_INVALID: what is wrong at start is refused; what turns wrong later is reported and left out */
@@ -155,31 +148,4 @@ async function openSource(
     throw new ProblemsError('MANIFEST_INVALID', 'these manifests are wrong:', problems);
   started = true;
   return source;
-}
-
-/** Decisions that a user could wonder about. */
-function loggingObserver(log: Log): Partial<EngineObserver> {
-  const at = (ms: number): string => new Date(ms).toISOString();
-  return {
-    fired: ({ namespace, name, task, slotMs, runId, reason, lagMs }) =>
-      log.debug('slot fired', {
-        schedule: `${namespace}/${name}`,
-        task,
-        slot: at(slotMs),
-        run: runId,
-        reason,
-        lagMs,
-      }),
-    skipped: ({ namespace, name, task, slotMs, reason }) =>
-      log.info('slot skipped', { schedule: `${namespace}/${name}`, task, slot: at(slotMs), reason }),
-    missed: ({ namespace, name, task, fromMs, toMs, count, reason }) =>
-      log.warn('slots missed', {
-        schedule: `${namespace}/${name}`,
-        task,
-        from: at(fromMs),
-        to: at(toMs),
-        count,
-        reason,
-      }),
-  };
 }

@@ -1,32 +1,19 @@
 /** `tidemill schedules next`: when schedules fire, in their zone and in UTC, and where the clocks will bend them. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { timingOf } from '../../resource/to-schedule.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import { cron } from '../../schedule/cron.ts';
 import { every } from '../../schedule/every.ts';
-import type { Schedule } from '../../schedule/schedule.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { requireRedis, withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { allSchedules, nameOf, statesOf } from '../find-schedule.ts';
-import { printable } from '../format.ts';
-import { styled } from '../io.ts';
 import { readManifests } from '../manifests.ts';
 import { integerOption } from '../options.ts';
-import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { NextSettings } from '../settings.ts';
-import {
-  eraTiming,
-  hazardTexts,
-  nextSlots,
-  parseInstant,
-  showSlot,
-  showSpec,
-  type Window,
-  zoneOf,
-} from '../show-timing.ts';
+import { itemOfSpec, type NextItem, showNext } from '../show-next.ts';
+import { eraTiming, showSpec } from '../show-timing.ts';
 
 const NextOptions = z.object({
   cron: z.string().optional(),
@@ -38,14 +25,6 @@ const NextOptions = z.object({
   from: z.string().optional(),
 });
 type NextCall = Call<typeof NextSettings, typeof NextOptions>;
-
-interface Item {
-  readonly name: string;
-  readonly text: string;
-  readonly schedule: Schedule | undefined;
-  readonly window: Window;
-  readonly suspended: boolean;
-}
 
 export function addSchedulesNext(parent: Command, surroundings: Surroundings): void {
   addCommand(
@@ -95,68 +74,21 @@ async function runNext(call: NextCall): Promise<ExitCode> {
     );
     return EXIT.failure;
   }
-  const shown = items.map((item) => {
-    const nowMs =
-      options.from === undefined ? io.clock.now() : parseInstant(options.from, zoneOf(item.schedule));
-    return describe(item, nowMs, options.count);
-  });
-  if (json)
-    writeJson(io, {
-      schedules: shown.map(({ slots, ...rest }) => ({
-        ...rest,
-        slots: slots.map((ms) => new Date(ms).toISOString()),
-      })),
-    });
-  else {
-    for (const { name, timing, zone, slots, hazards, suspended } of shown) {
-      io.stdout.write(
-        `${styled(io, 'bold', printable(name))}  ${printable(timing)}${suspended ? ' (suspended: nothing fires)' : ''}\n`,
-      );
-      for (const slotMs of slots) io.stdout.write(`  ${showSlot(slotMs, zone, io.clock.now())}\n`);
-      if (slots.length === 0 && !suspended) io.stdout.write('  no slot is left\n');
-      for (const hazard of hazards) io.stdout.write(`  ${styled(io, 'yellow', 'clocks:')} ${hazard}\n`);
-    }
-  }
+  showNext(items, { fromText: options.from, count: options.count, json }, io);
   return EXIT.ok;
 }
 
-function describe({ name, text, schedule, window, suspended }: Item, fromMs: number, count: number) {
-  return {
-    name,
-    timing: text,
-    zone: zoneOf(schedule),
-    suspended,
-    slots: schedule === undefined || suspended ? [] : nextSlots(schedule, fromMs, count, window),
-    hazards: schedule === undefined ? [] : hazardTexts(schedule, fromMs),
-  };
-}
-
-async function itemsOf(call: NextCall): Promise<readonly Item[]> {
+async function itemsOf(call: NextCall): Promise<readonly NextItem[]> {
   const { args, options, settings, io } = call;
   if (options.cron !== undefined || options.every !== undefined) return [expressionItem(call)];
   if (args.length === 0) return itemsInForce(call);
   return (await readManifests(args, io, { defaultNamespace: settings.namespace })).map((object) => {
     const { namespace, name, spec } = object;
-    const timing = timingOf(spec);
-    return timing.kind === 'timing'
-      ? {
-          name: `${namespace}/${name}`,
-          text: showSpec(timing.schedule.spec),
-          schedule: timing.schedule,
-          window: timing.policy,
-          suspended: spec.suspend,
-        }
-      : {
-          name: `${namespace}/${name}`,
-          text: timing.message,
-          schedule: undefined,
-          window: {},
-          suspended: spec.suspend,
-        };
+    return itemOfSpec(`${namespace}/${name}`, spec);
   });
 }
 
-function expressionItem({ args, options }: NextCall): Item {
+function expressionItem({ args, options }: NextCall): NextItem {
   if (args.length > 0)
     throw new TidemillError('USAGE', 'manifests cannot be given together with --cron or --every');
   if (options.cron !== undefined && options.every !== undefined)
@@ -168,7 +100,7 @@ function expressionItem({ args, options }: NextCall): Item {
   return { name: 'given', text: showSpec(schedule.spec), schedule, window: {}, suspended: false };
 }
 
-async function itemsInForce({ settings, io }: NextCall): Promise<readonly Item[]> {
+async function itemsInForce({ settings, io }: NextCall): Promise<readonly NextItem[]> {
   return withBroker(
     { settings: requireRedis(settings, 'name manifests, or an expression'), io },
     async (broker) => {

@@ -76,6 +76,21 @@ describe('what the schedule engine says of an object', () => {
     });
   });
 
+  test('a queue that is opened takes the object as soon as the engine is told to look again', async () => {
+    world.store.create('a', { every: '10s' });
+    let refusal: string | undefined = 'spec.queue: no';
+    const { engine, reports } = world.start({ allow: () => refusal });
+    await world.clock.advanceBy(15 * SECOND);
+    refusal = undefined;
+    engine.reconsider();
+    await world.clock.advanceBy(6 * SECOND);
+    assert.deepEqual(await world.decisions('a'), [
+      '08:00:00Z..08:00:10Z x2 missed QueueNotAllowed',
+      '08:00:20Z fired',
+    ]);
+    assert.equal(condition(reports).Ready, true);
+  });
+
   test('params that do not fit the schema of the task are missed until they are mended', async () => {
     await publish(world, [
       task('tick', { type: 'object', properties: { n: { type: 'number' } }, required: ['n'] }),

@@ -139,6 +139,48 @@ describe('the schedule engine with a broker in trouble', () => {
     assert.deepEqual(await world.decisions('a', replica), ['08:00:20Z..08:00:30Z x2 fired']);
   });
 
+  test('a failover that nobody told of is seen by the next slot, and hides none that was lost', async () => {
+    world.store.create('a', { every: '10s', missedRunPolicy: 'All' });
+    const { broker, events } = world.start();
+    await world.clock.advanceBy(35 * SECOND);
+    const replica = await behind();
+    broker.inner = replica;
+    await world.clock.advanceBy(6 * SECOND);
+    assert.ok(events.includes('regressed a watermark'));
+    assert.deepEqual(await world.decisions('a', replica), ['08:00:20Z..08:00:40Z x3 fired']);
+  });
+
+  test('a slot of the old spec that falls due while an edit is on its way has its decision', async () => {
+    world.store.create('a', { every: '1s' });
+    const slow = world.start({
+      gate: async (): Promise<SchedulerFault> => {
+        if (slow.broker.calls.at(-1) === 'adopt') await world.clock.sleep(300);
+        return undefined;
+      },
+    });
+    await world.clock.advanceBy(5_800);
+    world.store.edit('a', { every: '1h' });
+    await world.clock.advanceBy(5 * SECOND);
+    assert.deepEqual(await world.decisions('a'), [
+      '08:00:01Z..08:00:05Z x5 fired',
+      '08:00:06Z missed Edited',
+    ]);
+  });
+
+  test('an edit takes force although the old spec is due more often than a call takes', async () => {
+    world.store.create('a', { every: '100ms' });
+    const slow = world.start({
+      gate: async (): Promise<SchedulerFault> => {
+        if (slow.broker.calls.at(-1) === 'adopt') await world.clock.sleep(300);
+        return undefined;
+      },
+    });
+    await world.clock.advanceBy(5 * SECOND);
+    world.store.edit('a', { suspend: true });
+    await world.clock.advanceBy(5 * SECOND);
+    assert.ok(slow.events.includes('adopted a 2'));
+  });
+
   test('a failover that nobody told of is seen within 30 s', async () => {
     world.store.create('a', { every: '1m', offset: '20s', missedRunPolicy: 'All' });
     const { broker } = world.start();

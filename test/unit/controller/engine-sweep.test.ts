@@ -1,7 +1,7 @@
 /** Objects that are deleted, in whatever way: nothing of them fires on, and nothing that lives is withdrawn. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { createWorld, type World } from '../../support/schedule-world.ts';
+import { createWorld, Freezer, type World } from '../../support/schedule-world.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -40,6 +40,38 @@ describe('the schedule engine and objects that go', () => {
       source.relist();
     }
     assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
+  });
+
+  test('an engine that takes over asks for what is absent, and withdraws it long before the next full list', async () => {
+    for (const name of ['a', 'b']) world.store.create(name, { every: '10s' });
+    const frozen = new Freezer();
+    const first = world.start({ gate: frozen.gate });
+    await world.clock.advanceBy(SECOND);
+    frozen.freeze();
+    for (const name of ['a', 'b']) world.store.delete(name);
+    world.store.create('b', { every: '10s' });
+    const { events } = world.start();
+    await world.clock.advanceBy(15 * SECOND);
+    assert.ok(events.includes('swept 2 held 0'), events.join());
+    const states = await world.broker.queue('default').schedules.states(['uid-1', 'uid-2', 'uid-3']);
+    assert.deepEqual(
+      states.map((state) => state?.withdrawn),
+      [true, true, false],
+    );
+    frozen.thaw();
+    await first.stop();
+  });
+
+  test('nothing is withdrawn while the objects cannot be read', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const first = world.start();
+    await world.clock.advanceBy(SECOND);
+    await first.stop();
+    const { source } = world.start();
+    world.store.delete('c');
+    source.cutOff = true;
+    await world.clock.advanceBy(MINUTE);
+    assert.equal((await world.broker.queue('default').schedules.states(['uid-3']))[0]?.withdrawn, false);
   });
 
   test('a sweep of more than half waits for a second list', async () => {

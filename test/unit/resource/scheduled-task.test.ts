@@ -160,6 +160,7 @@ const REFUSED: readonly (readonly [title: string, spec: unknown, expected: reado
     { ...EVERY, concurrencyPolicy: 'forbid' },
     ['spec.concurrencyPolicy: "forbid": must be one of Allow, Forbid, Replace'],
   ],
+  // `kubectl create` drops it, server-side apply refuses it: a file must pass both.
   ['null for a field', { ...EVERY, queue: null }, ['spec.queue: null: must be a text']],
   [
     'a day that is not',
@@ -171,6 +172,13 @@ const REFUSED: readonly (readonly [title: string, spec: unknown, expected: reado
     { ...EVERY, endTime: '2026-02-01' },
     ['spec.endTime: "2026-02-01": must be a time such as 2026-03-01T08:00:00Z'],
   ],
+  ...['2026-01-01T24:00:00Z', '0000-06-01T00:00:00Z', '2026-01-01t00:00:00z'].map(
+    (startTime): (typeof REFUSED)[number] => [
+      `a start of ${startTime}`,
+      { ...EVERY, startTime },
+      [`spec.startTime: "${startTime}": must be a time such as 2026-03-01T08:00:00Z`],
+    ],
+  ),
   ['params that are a list', { ...EVERY, params: [] }, ['spec.params: must be a map of fields']],
   [
     '65 params',

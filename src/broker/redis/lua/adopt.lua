@@ -4,19 +4,34 @@
 -- allow-oom: it is small, and a suspension or an edit must take force although Redis is full.
 --
 -- KEYS[1] the queue's meta hash
--- ARGV, ten for each schedule: uid, generation, install, namespace, name, suspended (0 | 1), start ms or '', spec as JSON,
---   force (0 | 1), ms through which the adopter remembers the schedule as settled or '' (heeded for an unknown uid only)
+-- ARGV, thirteen for each schedule: uid, generation, install, namespace, name, suspended (0 | 1), start ms or '', spec as
+--   JSON, force (0 | 1), ms through which the adopter remembers the schedule as settled or '', JSON of a request by hand
+--   that it takes for handled or '' (both heeded for an unknown uid only), the generation that it has closed or '', ms after
+--   which a slot of that one is due again or ''
 --
--- Returns for each { 'stale', generation, 1 when withdrawn } or { 'adopted' | 'current', generation, 0, state (states.lua) }
-local GROUP = 10
+-- Returns for each { 'stale', generation, 1 when withdrawn }, { 'late', generation, 0 } or
+-- { 'adopted' | 'current', generation, 0, state (states.lua) }
+local GROUP = 13
 
-local function adopt(uid, generation, install, namespace, name, suspended, start_ms, spec, force, settled_ms)
+local function is_late(schedule, closed, not_after)
+  if closed == '' then return false end
+  return tonumber(closed) ~= schedule.generation or NOW > (tonumber(not_after) or math.huge)
+end
+
+local function adopt(
+  uid, generation, install, namespace, name, suspended, start_ms, spec, force, settled_ms, handled, closed, not_after
+)
   local schedule = open_schedule(uid)
   local is_withdrawn = schedule.withdrawn_at ~= nil
   local wanted = tonumber(generation)
   if schedule.is_known then
     if schedule.generation == wanted and not is_withdrawn then return 'current', schedule end
     if (is_withdrawn or schedule.generation > wanted) and force ~= '1' then return 'stale', schedule end
+    if not is_withdrawn and schedule.generation < wanted and is_late(schedule, closed, not_after) then
+      return 'late', schedule
+    end
+  elseif handled ~= '' then
+    remember_request(schedule, handled)
   end
   -- Redis lost a schedule that its adopter remembers: the era goes on where it was settled.
   local settled = not schedule.is_known and tonumber(settled_ms) or nil
@@ -51,6 +66,6 @@ for first = 1, #ARGV, GROUP do
 end
 commit()
 for index, reply in ipairs(replies) do
-  if reply[1] ~= 'stale' then reply[4] = stored_state(ARGV[(index - 1) * GROUP + 1]) end
+  if reply[1] ~= 'stale' and reply[1] ~= 'late' then reply[4] = stored_state(ARGV[(index - 1) * GROUP + 1]) end
 end
 return replies

@@ -1,20 +1,22 @@
 #!lua
 --- @include lib/enqueue
 --- @include lib/held
---- @include lib/schedule
+--- @include lib/mailbox
 -- fire.lua: decides slots of many schedules, each exactly once: nothing -> pending or delayed, or a record of why not.
 -- O(slots + runs in flight where Replace or Forbid asks for them).
 -- Not allow-oom: a full Redis refuses it, nothing is changed, and the slots stay owed.
 --
 -- KEYS[1] the queue's meta hash
--- ARGV, for each schedule: uid, generation, policy (A | F | R), ms after which a run by hand expires or '', lane, options of a slot up to and after the
---   slot ('' after: the options do not name it), params, number of entries; then each entry:
+-- ARGV, for each schedule: uid, generation, policy (A | F | R), ms after which a run by hand expires or '', lane, options
+--   of a slot up to and after the slot ('' after: the options do not name it), params, watermark that is expected or '',
+--   number of entries; then each entry:
 --     s;slot;delay ms;instant ms at which it expires or '';reason;ISO text of the slot
 --     m;from;to;count;exact (0 | 1);reason
---     t, run id, request as JSON, options, '1' and params of its own or '0' and ''
+--     t, run id, request as JSON, options, '1' and params of its own or '0' and '', ms after which it is skipped or '',
+--       reason why it must not run or ''
 --
--- Returns for each schedule { 'stale', generation, 1 when withdrawn } or { 'ok', watermark or '', decisions with a space
--- between }, where a decision is f;reason s;reason m;reason (fired, skipped, missed), d (duplicate) or r;why (refused)
+-- Returns for each schedule { 'stale', generation, 1 when withdrawn }, { 'behind', 0, 0 } or { 'ok', watermark or '',
+-- decisions with a space between }, where a decision is f;reason s;reason m;reason (fired, skipped, missed), d (duplicate) or r;why (refused)
 local FUTURE_TOLERANCE_MS = 50
 local FORBID_SAMPLE = 8
 local REPLACED = '"Replaced"'
@@ -142,7 +144,15 @@ end
 
 local function decide_trigger(schedule, request)
   local id, by_hand, options, has_params, params = take(), take(), take(), take(), take()
+  local not_after, unfit = tonumber(take()), take()
+  mailbox.drop({ mailbox.member(schedule.uid, by_hand) })
   if has_request(schedule, by_hand) or open_runs[id] or call('HEXISTS', RUNS, id) == 1 then return 'd' end
+  if not_after and NOW > not_after then unfit = 'DeadlineExceeded' end
+  if unfit ~= '' then
+    log_decision(schedule, 'skipped', unfit, NOW_TEXT, NOW_TEXT, 1, '1', by_hand)
+    remember_request(schedule, by_hand)
+    return 's;' .. unfit
+  end
   local is_admitted, why = admit(schedule, request.policy, 'Triggered')
   if is_admitted then
     why = 'Triggered'
@@ -164,18 +174,22 @@ end
 
 -- Passes over the entry that comes next.
 local function skip()
-  if take() == 't' then position = position + 5 end
+  if take() == 't' then position = position + 7 end
 end
 
 local function fire()
   local schedule = open_schedule(take())
   local request = {
     generation = tonumber(take()), policy = take(), expires_in = tonumber(take()), lane = take(), options = take(),
-    options_tail = take(), params = take(), count = tonumber(take()),
+    options_tail = take(), params = take(), expected = tonumber(take()), count = tonumber(take()),
   }
   if not schedule.is_known or schedule.withdrawn_at or schedule.generation ~= request.generation then
     for _ = 1, request.count do skip() end
     return { 'stale', int(schedule.generation), schedule.withdrawn_at and 1 or 0 }
+  end
+  if request.expected and (schedule.watermark or -math.huge) < request.expected then
+    for _ = 1, request.count do skip() end
+    return { 'behind', 0, 0 }
   end
   local decisions, is_half_decided = {}, false
   for index = 1, request.count do

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---- @include lib/schedule
+--- @include lib/mailbox
 -- withdraw.lua: leaves a tombstone in place of a schedule, so that nothing fires for it; its runs in flight go on. Drops
 -- tombstones that are old. O(schedules).
 --
@@ -19,6 +19,7 @@ for _, uid in ipairs(ARGV) do
     write('HDEL', BASE .. 'install:' .. schedule.install, uid)
     write('ZADD', TOMBSTONES, NOW_TEXT, uid)
     close_era(schedule)
+    mailbox.drop_all_of(uid)
     withdrawn = withdrawn + 1
   end
 end

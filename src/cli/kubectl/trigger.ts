@@ -1,0 +1,122 @@
+/** `kubectl tidemill trigger`: asks the controller for one run now, by annotation. */
+import type { Command } from 'commander';
+import { z } from 'zod';
+import type { ScheduledTaskStatus } from '../../resource/scheduled-task.ts';
+import { RUN_NOW, RUN_NOW_PARAMS } from '../../resource/trigger-annotations.ts';
+import { newIncarnation } from '../../task/ids.ts';
+import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { printable } from '../format.ts';
+import { PluginSettings } from '../kube-settings.ts';
+import { durationOption } from '../options.ts';
+import { writeJson } from '../output.ts';
+import { paramsFrom } from '../run-params.ts';
+import { type Objects, withObjects } from './objects.ts';
+
+const TriggerOptions = z.object({
+  params: z.string().optional(),
+  param: z.array(z.string()).default([]),
+  id: z.string().max(63, '--id must have at most 63 characters').min(1, '--id must not be empty').optional(),
+  wait: z.boolean().default(false),
+  timeout: durationOption('--timeout', '60s'),
+});
+
+type Trigger = NonNullable<ScheduledTaskStatus['lastTrigger']>;
+/** What becomes of a request without a run that would have to end. */
+const OVER = new Set(['Recorded', 'Refused', 'Skipped', 'Succeeded', 'Failed', 'Cancelled', 'Expired']);
+const GOOD_AT_ONCE = new Set(['Enqueued', 'Running', 'Succeeded']);
+
+/** A controller acts on an annotation within a second or two; a takeover takes up to 18 s. */
+const ANSWER_WITHIN_MS = 20_000;
+
+export function addTrigger(program: Command, surroundings: Surroundings): void {
+  addCommand(
+    program,
+    {
+      name: 'trigger',
+      summary: 'run the task of a schedule now',
+      details:
+        'Suspension does not hold it up, the concurrency policy does. Without params the run gets those of the object.\n' +
+        'The same by hand: annotate the object with tidemill.dev/run-now=<any new value>.',
+      args: [['<name>', 'name of the ScheduledTask']],
+      examples: [
+        'kubectl tidemill trigger nightly-report -n reports --wait',
+        'kubectl tidemill trigger nightly-report -p day=2026-11-23',
+      ],
+      settings: PluginSettings,
+      flags: [
+        { flags: '--params <json>', help: 'params of this run, instead of those of the object' },
+        { flags: '-p, --param <key=value>', help: 'one of the params; may be repeated', repeatable: true },
+        { flags: '--id <id>', help: 'id of the request (default: a new one); the same id never runs twice' },
+        { flags: '--wait', help: 'wait for the end of the run' },
+        { flags: '--timeout <duration>', help: 'how long to wait for it (default: 60s)' },
+      ],
+      options: TriggerOptions,
+      jsonHelp: 'print {"request", "state", "runId", "message"}',
+      run: runTrigger,
+    },
+    surroundings,
+  );
+}
+
+async function runTrigger({
+  settings,
+  options,
+  args: [name = ''],
+  json,
+  io,
+}: Call<typeof PluginSettings, typeof TriggerOptions>): Promise<ExitCode> {
+  const request = options.id ?? `kubectl-${newIncarnation().slice(0, 16)}`;
+  const hasParams = options.params !== undefined || options.param.length > 0;
+  const params = hasParams ? paramsFrom(options.params, options.param, undefined) : undefined;
+  const trigger = await withObjects(settings, io, async (objects) => {
+    // Both in one patch: the controller must not see the one without the other.
+    await objects.patch(name, {
+      metadata: {
+        annotations: {
+          [RUN_NOW]: request,
+          [RUN_NOW_PARAMS]: params === undefined ? null : JSON.stringify(params),
+        },
+      },
+    });
+    return (
+      (await settledTrigger(objects, name, request, ANSWER_WITHIN_MS, false)) &&
+      settledTrigger(objects, name, request, options.timeout, options.wait)
+    );
+  });
+  if (json) writeJson(io, trigger ?? { request, state: 'Requested' });
+  else io.stdout.write(`${printable(sentence(name, request, trigger))}\n`);
+  return exitOf(trigger, options.wait);
+}
+
+/** The echo of the request in the status; with `ended`, once it will not change any more. */
+function settledTrigger(
+  objects: Objects,
+  name: string,
+  request: string,
+  waitMs: number,
+  ended: boolean,
+): Promise<Trigger | undefined> {
+  let newest: Trigger | undefined;
+  return objects
+    .waitFor(name, waitMs, ({ status }) => {
+      const echo = status?.lastTrigger;
+      if (echo?.request !== request) return undefined;
+      newest = echo;
+      return !ended || OVER.has(echo.state ?? '') ? echo : undefined;
+    })
+    .then((found) => found ?? newest);
+}
+
+function sentence(name: string, request: string, trigger: Trigger | undefined): string {
+  if (trigger === undefined)
+    return `no controller has acted on request ${request} of ${name} yet: it stays asked for, in the annotation ${RUN_NOW}`;
+  const run = trigger.runId === undefined ? '' : ` (run ${trigger.runId})`;
+  const why = trigger.message === undefined ? '' : `: ${trigger.message}`;
+  return `${name}: ${trigger.state ?? 'unknown'}${run}${why}`;
+}
+
+function exitOf(trigger: Trigger | undefined, wait: boolean): ExitCode {
+  const state = trigger?.state ?? '';
+  return (wait ? state === 'Succeeded' : GOOD_AT_ONCE.has(state)) ? EXIT.ok : EXIT.failure;
+}
