@@ -1,6 +1,6 @@
 /** Builds `dist/`: JavaScript and declarations from `src/`, with the Lua scripts inlined so that no file is read at run time. */
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SCRIPT_NAMES, scriptSource } from '../src/broker/redis/scripts.ts';
 
@@ -25,3 +25,13 @@ execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
   cwd: root,
 });
 writeFileSync(join(dist, 'broker/redis/scripts.js'), inlinedScripts());
+
+/** In a function with `using` the compiler leaves the path of a dynamic import as it is: such a build fails where it is used. */
+const unresolved = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(
+  (path) =>
+    path.endsWith('.js') && /\bimport\(['"][^'"]*\.ts['"]\)/.test(readFileSync(join(dist, path), 'utf8')),
+);
+if (unresolved.length > 0)
+  throw new Error(
+    `these files import a .ts file at run time: move the import out of its function: ${unresolved.join(', ')}`,
+  );

@@ -6,7 +6,14 @@ import { optionalSetting, type Rule, rule, textSetting } from '../runtime/config
 import { formatDuration } from '../schedule/duration.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME_RULE } from '../task/names.ts';
 import { LOG_LEVELS } from '../telemetry/log.ts';
-import { KUBE, leaseName, leaseNamespace, RbacSettings, watchNamespaces } from './kube-settings.ts';
+import {
+  KUBE,
+  leaseName,
+  leaseNamespace,
+  PluginSettings,
+  RbacSettings,
+  watchNamespaces,
+} from './kube-settings.ts';
 import { OPTIONAL_REDIS, REDIS, REDIS_RULES } from './redis-settings.ts';
 import {
   bytes,
@@ -313,4 +320,5 @@ export const COMMAND_SETTINGS: Readonly<Record<string, z.ZodObject>> = {
   'schedules trigger': WhySettings,
   'schedules export': ExportSettings,
   doctor: DoctorSettings,
+  'kubectl tidemill': PluginSettings,
 };

@@ -149,7 +149,7 @@ export class EventRecorder implements StatusSink {
     try {
       const outcome = await (kind === 'create' ? this.#store.create(record) : this.#store.repeat(record));
       this.#pause.recovered();
-      if (outcome === 'written') this.#series.wrote(due, this.#clock.monotonic());
+      if (outcome === 'written') this.#series.wrote(due);
       else this.#series.forget(due);
       if (outcome === 'refused') this.#log.warn('an event was refused by the API server', { reason });
       this.#watcher.recorded({ reason, outcome });

@@ -107,12 +107,12 @@ export class EventSeries {
     return undefined;
   }
 
-  wrote({ key, record }: DueEvent, nowMs: number): void {
+  /** What came since it was taken waits already. */
+  wrote({ key, record }: DueEvent): void {
     const series = this.#series.get(key);
     if (series?.record.eventName !== record.eventName) return;
     if (series.written === 0) this.#waiting[record.type] -= 1;
     series.written = record.count;
-    if (series.record.count > record.count) this.#due.set(key, nowMs + REPEAT_EVERY_MS);
   }
 
   retry({ key, record }: DueEvent, nowMs: number): void {

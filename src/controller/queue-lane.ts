@@ -207,7 +207,8 @@ export class QueueLane {
     const entry = this.#objects.get(key);
     if (entry === undefined) {
       this.#due.delete(key);
-      this.#changed.forget(key);
+      // Not forgotten: an object that came under this key while the old one was withdrawn has marked it again.
+      this.#changed.recovered(key);
       this.#refusals.forget(key);
       return;
     }

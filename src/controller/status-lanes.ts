@@ -49,6 +49,11 @@ export class StatusLanes {
     return { urgent: this.#urgent.size, refresh: this.#later.size + this.#byWait.size };
   }
 
+  /** Whether the key waits in one of the lanes. */
+  has(key: ObjectKey): boolean {
+    return this.#urgent.has(key) || this.#later.has(key) || this.#byWait.has(key);
+  }
+
   /** @param notBeforeMs - the earliest time for it; also its place in the line */
   putUrgent(key: ObjectKey, notBeforeMs: number): void {
     this.#dropRefresh(key);

@@ -15,6 +15,7 @@ import type { ObjectSource } from './source.ts';
 import { compareStatus, periodMsOf } from './status-change.ts';
 import { StatusLanes } from './status-lanes.ts';
 import { statusOf } from './status-of.ts';
+import { sameJson } from './status-values.ts';
 import { WritePause } from './write-pause.ts';
 import {
   SILENT_STATUS_OBSERVER,
@@ -107,8 +108,13 @@ export class StatusReporter implements StatusSink {
     if (!this.#running) return;
     const { key, uid } = report.object;
     const known = this.#tracks.get(key);
-    if (known?.report.object.uid === uid) known.report = report;
-    else this.#tracks.set(key, newTrack(report, this.#clock.monotonic()));
+    if (known?.report.object.uid === uid) {
+      // What waits is compared when its turn comes; only what people wait for can change its place. In a burst of slots
+      // this is most of the work.
+      const isSettled = this.#lanes.has(key) && !isUrgentNews(known.report, report);
+      known.report = report;
+      if (isSettled) return;
+    } else this.#tracks.set(key, newTrack(report, this.#clock.monotonic()));
     this.#look(key);
   }
 
@@ -286,6 +292,17 @@ interface Due {
   readonly resourceVersion: string;
   readonly status: ScheduledTaskStatus;
   readonly lane: StatusLane;
+}
+
+/** Whether a report may hold something urgent that the one before it did not. */
+function isUrgentNews(before: ObjectReport, after: ObjectReport): boolean {
+  return (
+    before.object.generation !== after.object.generation ||
+    before.inForce !== after.inForce ||
+    before.condition.reason !== after.condition.reason ||
+    before.condition.flags.Stalled !== after.condition.flags.Stalled ||
+    !sameJson(before.trigger, after.trigger)
+  );
 }
 
 function newTrack(report: ObjectReport, nowMs: number): Track {

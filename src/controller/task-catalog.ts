@@ -6,11 +6,14 @@ import { messageOf } from '../runtime/errors.ts';
 import type { TaskLog } from '../task/types.ts';
 import type { TaskDescription } from '../task/manifest.ts';
 import type { Priority } from '../task/run.ts';
+import { cut } from './status-values.ts';
 
 /** Compiled schemas kept; a queue with more live ones compiles some of them again. */
 const SCHEMAS_KEPT = 1_000;
 /** Problems told in one message; the rest shows when these are mended. */
 const PROBLEMS_SHOWN = 3;
+/** Of one of them: a key of the params may be as long as the params. */
+const PROBLEM_LENGTH = 200;
 
 export interface CatalogAnswer {
   readonly reason: 'Scheduled' | 'UnknownTask' | 'NoConsumer' | 'InvalidParams';
@@ -141,7 +144,7 @@ function takesNone(params: unknown): readonly string[] {
 
 function problemsOf(result: z.ZodSafeParseResult<unknown>): readonly string[] {
   if (result.success) return [];
-  return result.error.issues.map(
-    ({ path, message }) => `${path.map((step) => `.${String(step)}`).join('')}: ${message}`,
+  return result.error.issues.map(({ path, message }) =>
+    cut(`${path.map((step) => `.${String(step)}`).join('')}: ${message}`, PROBLEM_LENGTH),
   );
 }

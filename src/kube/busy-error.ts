@@ -14,9 +14,13 @@ export class KubeBusyError extends TidemillError {
   }
 }
 
+/** An apply to an object that an older CRD let in with a field of another type is answered 500, for ever. */
+const ABOUT_THE_OBJECT = /^failed to create typed \w+ object/;
+
 /** Whether the server understood the call and does not want it: the same call again would fare no better. */
 export function isRefusal(error: unknown): boolean {
-  const { code } = apiStatusOf(error);
+  const { code, message } = apiStatusOf(error);
+  if (code === 500) return ABOUT_THE_OBJECT.test(message);
   // 401 and 403 are about us, 408 and 429 about the moment: they pass, or stop everything.
   return code !== undefined && code >= 400 && code < 500 && ![401, 403, 408, 429].includes(code);
 }

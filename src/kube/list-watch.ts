@@ -55,6 +55,8 @@ export class ListWatch {
   readonly #label: string;
   /** Up to where we have read; `undefined`: a list is due. */
   #version: string | undefined;
+  /** The server's data was restored: the same version may be another state by now. */
+  #isRewound = false;
   #listedAtMs: number | undefined;
   #lastEventMs: number | undefined;
   /** Monotonic; `undefined` while no watch is open. */
@@ -91,6 +93,7 @@ export class ListWatch {
       const next = nextTurn(end, watchedMs, failures, random);
       failures = next.failures;
       if (next.begin === 'list') this.#version = undefined;
+      if (end.reason === 'rewound') this.#isRewound = true;
       observer.restarted({ namespace: this.#label, reason: end.reason });
       this.#tell(end, failures, next.delayMs);
       await clock.sleep(next.delayMs, signal);
@@ -130,6 +133,7 @@ export class ListWatch {
     } while (page.continue !== undefined);
     cache.replace(namespace, objects, unreadable, askedAtMs);
     this.#version = page.resourceVersion;
+    this.#isRewound = false;
     this.#listedAtMs = askedAtMs;
     this.#lastEventMs = clock.now();
     observer.listed({
@@ -203,7 +207,8 @@ export class ListWatch {
   }
 
   #read(item: unknown, objects: ScheduledObject[], unreadable: Set<ObjectKey>): void {
-    const read = toScheduledObject(item);
+    const { cache } = this.#options;
+    const read = toScheduledObject(item, this.#isRewound ? undefined : (key) => cache.get(key));
     if (read.kind === 'object') objects.push(read.object);
     else {
       if (read.key !== undefined) unreadable.add(read.key);

@@ -122,6 +122,7 @@ export class ObjectCache {
 
   #put(object: ScheduledObject): void {
     const before = this.get(object.key);
+    if (before === object) return;
     // Most changes are our own status writes: the spec they come with is the one that is here already.
     const sameSpec = before !== undefined && isDeepStrictEqual(before.spec, object.spec);
     this.#objects.set(object.key, sameSpec ? { ...object, spec: before.spec } : object);

@@ -1,4 +1,5 @@
 /** What params may be before any task looks at them: JSON of a bounded size and depth. */
+import { EXPONENT_FROM } from '../task/json.ts';
 import { PARAMS_MAX_BYTES } from '../task/params.ts';
 
 export const PARAMS_MAX_KEYS = 64;
@@ -17,12 +18,22 @@ export function paramsProblem(params: Readonly<Record<string, unknown>>): string
 
 function jsonProblem(value: unknown, depth: number, path: string): string | undefined {
   if (depth > PARAMS_MAX_DEPTH) return `must not be nested deeper than ${PARAMS_MAX_DEPTH} levels`;
-  if (typeof value === 'number' && !Number.isFinite(value)) return `${path} must be a finite number`;
-  if (value === null || ['string', 'boolean', 'number'].includes(typeof value)) return undefined;
+  if (typeof value === 'number') return numberProblem(value, path);
+  if (value === null || ['string', 'boolean'].includes(typeof value)) return undefined;
   if (typeof value !== 'object') return `${path} must be JSON, not a ${typeof value}`;
   for (const [key, inner] of Object.entries(value)) {
     const problem = jsonProblem(inner, depth + 1, path === '' ? key : `${path}.${key}`);
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** An API server hands out whole numbers of 64 bits, which have lost digits by the time they are read here. */
+function numberProblem(value: number, path: string): string | undefined {
+  if (!Number.isFinite(value)) return `${path} must be a finite number`;
+  const isInexact =
+    Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < EXPONENT_FROM;
+  return isInexact
+    ? `${path} must be at most 2^53 - 1 as a whole number: put a larger one in quotes`
+    : undefined;
 }

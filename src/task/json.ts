@@ -9,7 +9,7 @@ const JSON_MAX_DEPTH = 100;
 /** Keys that become a prototype where somebody merges the object carelessly: no honest params need them. */
 export const RESERVED_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
 /** From here on JSON writes a number with an exponent, so nobody takes it for a whole number with all its digits. */
-const EXPONENT_FROM = 1e21;
+export const EXPONENT_FROM = 1e21;
 
 export interface JsonRules {
   readonly maxBytes: number;

@@ -2,15 +2,10 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
-import {
-  CATALOGUE,
-  type LabelName,
-  type MetricDefinition,
-  type MetricName,
-  type MetricOfType,
-} from './catalogue.ts';
+import { CATALOGUE, type LabelName, type MetricName, type MetricOfType } from './catalogue.ts';
 import { Collection, type Collector } from './collector.ts';
 import { type Log, silentLog } from './log.ts';
+import type { MetricDefinition } from './metric-definition.ts';
 
 export type Labels<N extends MetricName> = Readonly<Record<LabelName<N>, string>>;
 

@@ -125,8 +125,8 @@ export function describeByHand(createHarness: CreateHarness): void {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');
       await adopt(queue, { handledRequest: 'from "git"' });
-      const [reply] = [await tryFire(queue, [trigger('from "git"'), trigger('new')])];
-      assert.ok(reply?.outcome === 'ok');
+      const reply = await tryFire(queue, [trigger('from "git"'), trigger('new')]);
+      assert.ok(reply.outcome === 'ok');
       assert.deepEqual(decisionsOf(reply.decisions), ['duplicate', 'fired Triggered']);
       assert.equal(await queue.schedules.request(UID, { request: 'from "git"' }), 'duplicate');
       await adopt(queue, { generation: 2, handledRequest: 'later' });

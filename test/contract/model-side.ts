@@ -55,6 +55,9 @@ const OUTCOMES: readonly Outcome[] = [
 
 const byId = (a: ClaimedRun, b: ClaimedRun): number => (a.record.id < b.record.id ? -1 : 1);
 
+/** Of a run by hand, beside that it is fired. */
+const FATES: readonly object[] = [{}, {}, {}, { notAfterMs: 1 }, { refusal: 'InvalidParams' }];
+
 export class Side {
   readonly queue: Queue;
   /** Whether the last claim said that there is more. */
@@ -113,10 +116,14 @@ export class Side {
         return queue.inspect.setQueuePaused(step.verb === 'pause-queue');
       case 'adopt': {
         const { generation, isSuspended: suspended, isForced: force } = step;
-        return this.#adopt(adoption({ uid, generation, suspended, force }));
+        const handledRequest = `req-${step.id}`;
+        const closed = step.io === 4 ? { closed: { generation: step.nth } } : {};
+        return this.#adopt(adoption({ uid, generation, suspended, force, handledRequest, ...closed }));
       }
       case 'withdraw':
         return queue.schedules.withdraw([uid]);
+      case 'request':
+        return this.#ask(uid, step);
       case 'fire':
         return this.#fire(uid, step, adoptedAtMs.get(uid) ?? 0);
     }
@@ -193,18 +200,28 @@ export class Side {
     return (await this.queue.schedules.adopt([request])).map(({ outcome }) => outcome);
   }
 
+  /** Requests that may be fired by `fire`, and what waits of them in the order of their ids: two clocks may make them equal. */
+  async #ask(uid: string, { id }: Step): Promise<unknown> {
+    const { schedules } = this.queue;
+    const outcome = await schedules.request(uid, { request: `req-${id}`, params: `{"id":${id}}` });
+    const waiting = await schedules.requested('tests', 100);
+    return [outcome, waiting.map((asked) => `${asked.uid} ${asked.request} ${asked.params}`).toSorted()];
+  }
+
   #fire(uid: string, step: Step, baseMs: number): Promise<unknown> {
     const ascending = step.entries.toSorted((a, b) => a.at - b.at);
     const entries = ascending.map(({ kind, at, length }): FireEntry => {
       if (kind === 0) return missed(baseMs + at, baseMs + at + length, length + 1);
-      return kind === 1 ? trigger(`req-${at}`) : slot(baseMs + at, kind === 2 ? 0 : FAR_MS);
+      if (kind === 1) return { ...trigger(`req-${at}`), ...FATES[length] };
+      return slot(baseMs + at, kind === 2 ? 0 : FAR_MS);
     });
     const concurrencyPolicy = (['Allow', 'Forbid', this.#kind === 'order' ? 'Forbid' : 'Replace'] as const)[
       step.policy
     ]!;
     const run = { ...templateOf(uid), task: TASKS[step.uid]! };
+    const expected = step.cpu === 2 ? { expectedWatermarkMs: baseMs + step.id } : {};
     return this.queue.schedules.fire([
-      firing(entries, { uid, generation: step.generation, concurrencyPolicy, run }),
+      firing(entries, { uid, generation: step.generation, concurrencyPolicy, run, ...expected }),
     ]);
   }
 

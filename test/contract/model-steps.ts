@@ -15,7 +15,7 @@ const VERBS = [
     'resume-queue',
     'resume-queue',
   ],
-  ...['resume-queue', 'resume-queue'],
+  ...['resume-queue', 'resume-queue', 'request', 'request'],
 ] as const;
 
 const MOST_STEPS = 60;

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,8 +21,6 @@ const ASSETS_VARIABLE = 'KUBEBUILDER_ASSETS';
 const KUBERNETES_MODULE = join(import.meta.dirname, 'go');
 const ETCD_MODULE = join(KUBERNETES_MODULE, 'etcd');
 const CACHE = join(homedir(), '.cache', 'tidemill', 'control-plane');
-/** A build that has shown no life for this long has died and left its lock. */
-const LOCK_STALE_MS = 30 * 60_000;
 const LOOK_EVERY_MS = 500;
 
 /**
@@ -121,7 +119,10 @@ async function buildInto(folder: string): Promise<void> {
         `  ${index + 1} of ${steps.length}: ${step.name} done in ${Math.round((performance.now() - startMs) / 1_000)} s`,
       );
     }
-    await rename(work, folder);
+    await rename(work, folder).catch((error: unknown) => {
+      // Another build was there first: what it made is the same.
+      if (!existsSync(folder)) throw error;
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
@@ -138,21 +139,30 @@ async function withLock(lock: string, work: () => Promise<void>): Promise<void> 
   try {
     await work();
   } finally {
-    await rm(lock, { recursive: true, force: true });
+    await rm(lock, { force: true });
   }
 }
 
 async function take(lock: string): Promise<boolean> {
   try {
-    await mkdir(lock);
+    await writeFile(lock, String(process.pid), { flag: 'wx' });
     return true;
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
-  const made = await stat(lock).catch(() => undefined);
-  if (made !== undefined && Date.now() - made.mtimeMs > LOCK_STALE_MS)
-    await rmdir(lock).catch(() => undefined);
+  const holder = Number(await readFile(lock, 'utf8').catch(() => ''));
+  // A holder that was killed left its lock; between its creation and its first byte a lock names nobody.
+  if (holder > 0 && !isAlive(holder)) await rm(lock, { force: true });
   return false;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function say(text: string): void {

@@ -5,6 +5,7 @@ import { ScheduleEngine } from '../../controller/engine.ts';
 import { OBJECTS_PER_CALL } from '../../controller/engine-context.ts';
 import { EventRecorder } from '../../controller/event-recorder.ts';
 import { SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
+import { defaultQueuePolicy } from '../../controller/tenancy.ts';
 import { StatusReporter } from '../../controller/status-reporter.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { serveHttp } from '../../http/server.ts';
@@ -21,6 +22,7 @@ import { guardProcess } from '../guard.ts';
 import { hangingReasons, notReadyReasons } from '../health.ts';
 import { joinObservers } from '../observers.ts';
 import { collectQueues } from '../queue-gauges.ts';
+import { QueuesFile } from '../queues-file.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { runTogether } from '../run-together.ts';
 import { ScheduleBoard } from '../schedule-board.ts';
@@ -38,7 +40,7 @@ export function addController(program: Command, surroundings: Surroundings): voi
       name: 'controller',
       summary: 'fire the ScheduledTask objects of a Kubernetes cluster into Redis',
       details:
-        'Start as many as you like: the holder of the Lease works, another takes over within 18 s of its death. What has to be there first:\n' +
+        'Start as many as you like: the holder of the Lease works, another takes over within 25 s of its death. What has to be there first:\n' +
         'the CRD (tidemill crd) and the rights (tidemill rbac).',
       examples: [
         'tidemill controller --redis redis://redis:6379',
@@ -54,6 +56,12 @@ export function addController(program: Command, surroundings: Surroundings): voi
   );
 }
 
+/** Apart from the function that uses it: in one with `using`, the compiler leaves the name of the file as it is. */
+async function loadCluster(): Promise<typeof import('../cluster.ts').openCluster> {
+  const { openCluster } = await import('../cluster.ts');
+  return openCluster;
+}
+
 async function runController({ settings, io }: ControllerCall): Promise<ExitCode> {
   using shutdown = watchSignals();
   const { clock } = io;
@@ -63,7 +71,7 @@ async function runController({ settings, io }: ControllerCall): Promise<ExitCode
 
   await using stack = new AsyncDisposableStack();
   const broker = stack.use(await connectBroker(settings, { io, log, metrics, enqueued: () => undefined }));
-  const { openCluster } = await import('../cluster.ts');
+  const openCluster = await loadCluster();
   const watch: { counted?: ControllerMetrics } = {};
   const cluster = stack.use(
     openCluster(settings, {
@@ -89,11 +97,13 @@ async function runController({ settings, io }: ControllerCall): Promise<ExitCode
     ...{ store: events, clock, log },
     observer: { recorded: ({ reason, outcome }) => watch.counted?.event(reason, outcome) },
   });
+  const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
   const board = new ScheduleBoard();
   const { counted, observer } = watchEngine(metrics, board);
   const engine: ScheduleEngine = new ScheduleEngine({
     ...{ source: informer, broker, log, clock, install: settings.install },
     sink: joinSinks(board, reporter, recorder),
+    allow: queues?.policy ?? defaultQueuePolicy(cluster.namespace),
     observer: joinObservers(SILENT_ENGINE_OBSERVER, observer, engineLog(log), recorder.observer, {
       turned: (event) => watch.counted?.turned(event),
       callFailed: () => watch.counted?.callFailed(),
@@ -139,9 +149,12 @@ async function runController({ settings, io }: ControllerCall): Promise<ExitCode
   };
   await runTogether(shutdown, [
     (signal) => informer.run(signal),
+    async (signal) => queues?.run(signal, log, () => engine.reconsider()),
     (signal) =>
       cluster.lead(signal, onChange, async (term) => {
-        await Promise.all([engine.run(term), reporter.run(term), recorder.run(term)]);
+        // Sinks first: what is reported before they run is ignored. Who lost the Lease writes nothing more.
+        const mayFlush = (): boolean => shutdown.signal.aborted;
+        await Promise.all([reporter.run(term, mayFlush), recorder.run(term), engine.run(term)]);
       }),
   ]);
   log.info('controller stopped', {

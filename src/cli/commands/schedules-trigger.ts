@@ -30,8 +30,8 @@ const TriggerOptions = z.object({
 });
 type TriggerCall = Call<typeof WhySettings, typeof TriggerOptions>;
 
-/** An engine looks once a second, and a successor of one that died takes over within 18 s. */
-const DECIDED_WITHIN_MS = 20_000;
+/** An engine looks once a second, and a successor of one that died takes over within 25 s. */
+const DECIDED_WITHIN_MS = 30_000;
 const LOOK_EVERY_MS = 200;
 /** All decisions that are kept. */
 const DECISIONS_SEARCHED = 1_000;

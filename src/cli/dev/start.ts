@@ -38,7 +38,7 @@ import type { DevCall } from './call.ts';
 import { DevConsole } from './console.ts';
 import { consumerTeller, engineTeller } from './events.ts';
 import { QueueFollower } from './queue-follower.ts';
-import { restartProcess } from './restart.ts';
+import { restartProcess } from '../restart.ts';
 import { watchTasks } from './watch-files.ts';
 
 /** Which objects are ours: there is nobody else on a broker in memory. */

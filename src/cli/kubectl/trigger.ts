@@ -26,8 +26,8 @@ type Trigger = NonNullable<ScheduledTaskStatus['lastTrigger']>;
 const OVER = new Set(['Recorded', 'Refused', 'Skipped', 'Succeeded', 'Failed', 'Cancelled', 'Expired']);
 const GOOD_AT_ONCE = new Set(['Enqueued', 'Running', 'Succeeded']);
 
-/** A controller acts on an annotation within a second or two; a takeover takes up to 18 s. */
-const ANSWER_WITHIN_MS = 20_000;
+/** A controller acts on an annotation within a second or two; a takeover takes up to 25 s. */
+const ANSWER_WITHIN_MS = 30_000;
 
 export function addTrigger(program: Command, surroundings: Surroundings): void {
   addCommand(

@@ -115,8 +115,11 @@ export class ControllerFleet implements AsyncDisposable {
       ...this.#watched.flatMap((watched) => ['--watch-namespaces', watched]),
       ...['--http-host', '127.0.0.1', '--http-port', '0', ...flags],
     ]);
+    const starting = { process, wire, http: '' };
+    this.#controllers.add(starting);
     const [, http = ''] =
       /"http":"(http:[^"]+)"/.exec(await process.line(/controller started/, START_MS)) ?? [];
+    this.#controllers.delete(starting);
     const controller = { process, wire, http };
     this.#controllers.add(controller);
     if (ready) await this.ready(controller);

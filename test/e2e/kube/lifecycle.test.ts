@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
 import { slotAccount, sumOf } from '../../support/slot-account.ts';
 import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
@@ -13,6 +14,8 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** What a change needs from the API server to the queue, on a busy machine. */
 const SEEN_MS = 2_000;
+
+const EraSpecSchema = z.object({ every: z.string() });
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 const seconds = (ms: number): string => iso(ms).replace(/\.\d{3}Z$/, 'Z');
@@ -66,7 +69,7 @@ describe('the life of objects', () => {
           (record) => record.fromMs < fromMs || (record.toMs >= untilMs && untilMs < nowMs),
         );
         assert.deepEqual(outside, [], `generation ${generation}: ${iso(fromMs)} to ${iso(untilMs)}`);
-        const { every }: { readonly every: string } = JSON.parse(spec);
+        const { every } = EraSpecSchema.parse(JSON.parse(spec));
         if (suspended) assert.deepEqual(own, []);
         else accounts.push(await slotAccount(fleet.queue, uid, every, { generation, fromMs, untilMs }));
       }

@@ -73,6 +73,13 @@ describe('the rights of a controller', () => {
   };
 
   test('in the whole cluster are the documented ones, and nothing else', async (t) => {
+    const objects = rbacObjects({
+      namespace: fleet.namespace,
+      serviceAccount: ACCOUNT,
+      leaseName: LEASE,
+      watchNamespaces: [],
+    });
+    await fleet.plane.serviceAccount(fleet.namespace, ACCOUNT, objects);
     const account = `${fleet.namespace}:${ACCOUNT}`;
     await assertRights(account, fleet.namespace, [...OBJECTS, ...OWN_NAMESPACE]);
     // No Lease but in its own namespace.

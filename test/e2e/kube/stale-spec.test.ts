@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import type { Era } from '../../../src/task/schedule-state.ts';
 import { slotAccount, sumOf } from '../../support/slot-account.ts';
 import { until } from '../../support/until.ts';
@@ -56,27 +57,28 @@ describe('controllers with an old spec', () => {
   });
   after(() => fleet[Symbol.asyncDispose]());
 
-  test('one frozen and three cut off in different ways fire nothing by it after another has acted on the new one', async (t) => {
+  test('two frozen and three cut off in different ways fire nothing by it after another has acted on the new one', async (t) => {
     const frozen = await fleet.controller();
     await fleet.leads(frozen);
-    // Those that are cut off hold Leases of their own, so that they lead all at once and no Lease ever stops them: what is
-    // left is the fence in Redis.
-    const [healthy, ...cutOff] = await Promise.all([
+    // The others hold Leases of their own, so that they lead all at once and no Lease ever stops them: what is left is the
+    // fence in Redis.
+    const [healthy, frozenAlone, ...cutOff] = await Promise.all([
       fleet.controller(),
+      fleet.controller([], { lease: 'frozen' }),
       ...CUTS.map((cut) => fleet.controller([], { lease: `cut-${cut}` })),
     ]);
-    assert.ok(healthy !== undefined);
-    await Promise.all(cutOff.map((controller) => fleet.leads(controller)));
+    const alone = [frozenAlone, ...cutOff];
+    await Promise.all(alone.map((controller) => fleet.leads(controller)));
     await fleet.apply(Object.fromEntries(namesOf(...CHANGES).map((name) => [name, OLD])));
     const uids = await fleet.uids();
     await fleet.settled([...uids.values()], await fleet.broker.now());
-    for (const controller of [frozen, ...cutOff])
+    for (const controller of [frozen, ...alone])
       await until(
         'the controller fires',
         async () => (await slotsThat(controller, 'fired', 'duplicate')) > 0,
       );
 
-    frozen.process.signal('SIGSTOP');
+    for (const { process } of [frozen, frozenAlone]) process.signal('SIGSTOP');
     for (const [index, cut] of CUTS.entries()) lose(cutOff[index], cut);
     await remove(...namesOf('deleted-early', 'recreated-early'));
     await fleet.apply(Object.fromEntries(namesOf('recreated-early').map((name) => [name, NEW])));
@@ -84,27 +86,35 @@ describe('controllers with an old spec', () => {
     for (const controller of cutOff) await goesOn(controller);
 
     await change(t, uids);
-    for (const controller of cutOff)
-      await until(
-        'the controller was told that its specs are old',
-        async () => (await slotsThat(controller, 'refused')) >= uids.size,
-      );
+    for (const controller of cutOff) await isRefused(controller, uids.size);
     const reborn = await fleet.uids();
     await firesAnew(reborn);
 
-    frozen.process.signal('SIGCONT');
-    for (const controller of cutOff) {
-      controller.wire.mode = 'pass';
-      controller.wire.cut();
+    for (const { process } of [frozen, frozenAlone]) process.signal('SIGCONT');
+    for (const { wire } of cutOff) {
+      wire.mode = 'pass';
+      wire.cut();
     }
     await frozen.process.line(/another controller leads now/);
-    for (const controller of cutOff) await seesTheNew(controller);
+    await isRefused(frozenAlone, 1);
+    for (const controller of alone) await seesTheNew(controller);
     await firesAnew(reborn);
-    t.diagnostic(
-      `refused: frozen ${await slotsThat(frozen, 'refused')}, cut off ${(await Promise.all(cutOff.map((one) => slotsThat(one, 'refused')))).join(', ')}`,
-    );
     await verify(t, uids, reborn);
+    const refused = await Promise.all(
+      [frozen, ...alone].map((controller) => slotsThat(controller, 'refused')),
+    );
+    t.diagnostic(
+      `refused by Redis: frozen ${refused.slice(0, 2).join(', ')}, cut off ${refused.slice(2).join(', ')}`,
+    );
   });
+
+  /** It has tried to fire by what it knew, and was told. */
+  async function isRefused(controller: Controller, atLeast: number): Promise<void> {
+    await until(
+      'the controller was told that its specs are old',
+      async () => (await slotsThat(controller, 'refused')) >= atLeast,
+    );
+  }
 
   function lose(controller: Controller | undefined, cut: (typeof CUTS)[number]): void {
     assert.ok(controller !== undefined);
@@ -156,17 +166,21 @@ describe('controllers with an old spec', () => {
 
   async function seesTheNew(controller: Controller): Promise<void> {
     const wanted = { active: 3 * COPIES, suspended: COPIES, stalled: 0, completed: 0 };
+    let seen: Readonly<Record<string, number>> = {};
     await until(
       'the controller sees the objects as they are',
       async () => {
-        const counts = await Promise.all(
-          Object.entries(wanted).map(
-            async ([state, count]) => (await metricOf(controller, 'tidemill_schedules', { state })) === count,
-          ),
-        );
-        return counts.every(Boolean);
+        const counts = Object.keys(wanted).map(async (state): Promise<[string, number]> => [
+          state,
+          await metricOf(controller, 'tidemill_schedules', { state }),
+        ]);
+        seen = Object.fromEntries(await Promise.all(counts));
+        return isDeepStrictEqual(seen, wanted);
       },
-      { deadlineMs: 60_000, describe: () => controller.process.lines.slice(-10).join('\n') },
+      {
+        deadlineMs: 60_000,
+        describe: () => `${JSON.stringify(seen)}\n${controller.process.lines.slice(-5).join('\n')}`,
+      },
     );
   }
 
@@ -214,7 +228,8 @@ describe('controllers with an old spec', () => {
     const ofOld = await Promise.all(
       stories.map(({ uid, actedMs, eras: [first] }) => {
         assert.ok(first !== undefined);
-        return slotAccount(fleet.queue, uid, OLD_EVERY, { fromMs: first.fromMs, untilMs: actedMs });
+        const span = { generation: 1, fromMs: first.fromMs, untilMs: actedMs };
+        return slotAccount(fleet.queue, uid, OLD_EVERY, span);
       }),
     );
     const ofNew = await Promise.all(
@@ -224,7 +239,8 @@ describe('controllers with an old spec', () => {
           const era = (await fleet.queue.schedules.eras(uid)).at(-1);
           assert.ok(era !== undefined);
           await fleet.settled([uid], untilMs);
-          return await slotAccount(fleet.queue, uid, NEW_EVERY, { fromMs: era.fromMs, untilMs });
+          const span = { generation: era.generation, fromMs: era.fromMs, untilMs };
+          return await slotAccount(fleet.queue, uid, NEW_EVERY, span);
         }),
     );
     const before = sumOf(ofOld);

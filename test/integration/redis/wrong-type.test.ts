@@ -31,6 +31,8 @@ async function populate(queue: Queue): Promise<Transitions> {
     await register(queue, incarnation, { maxConcurrency: 30, leaseMs: 60_000 });
   await queue.schedules.adopt([SCHEDULE]);
   await queue.schedules.fire([{ ...FIRE, entries: [{ kind: 'trigger', request: 'first' }] }]);
+  for (const asked of ['by-hand', 'by-mail'])
+    await queue.schedules.request('uid', { request: asked, params: '{}' });
   await queue.runs.enqueue([request('uid@run-now.1'), request('uid@run-now.2')]);
   await queue.runs.enqueue(numbered('run', 60));
   await queue.runs.enqueue(numbered('later', 3, { delayMs: 3_600_000, expiresInMs: 1_000 }));
@@ -77,6 +79,7 @@ async function populate(queue: Queue): Promise<Transitions> {
     ['leave', () => queue.work.leave('one')],
     ['adopt', () => queue.schedules.adopt([{ ...SCHEDULE, generation: 2 }])],
     ['fire', () => queue.schedules.fire([{ ...FIRE, concurrencyPolicy: 'Replace', entries: [slot] }])],
+    ['request', () => queue.schedules.request('uid', { request: 'more', params: '{}' })],
     ['withdraw', () => queue.schedules.withdraw(['uid'])],
     ['pause', () => queue.inspect.setTaskPaused('job', true)],
     ['resume', () => queue.inspect.setTaskPaused('paused', false)],
@@ -103,6 +106,8 @@ const FIRE = {
 const KINDS = [
   ...[
     'active',
+    'asked',
+    'asked-params',
     'builds',
     'consumers',
     'dead',

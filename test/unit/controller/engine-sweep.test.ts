@@ -1,7 +1,7 @@
 /** Objects that are deleted, in whatever way: nothing of them fires on, and nothing that lives is withdrawn. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { createWorld, Freezer, type World } from '../../support/schedule-world.ts';
+import { createWorld, type EngineHandle, Freezer, type World } from '../../support/schedule-world.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -42,24 +42,29 @@ describe('the schedule engine and objects that go', () => {
     assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
   });
 
+  /** Starts an engine whose list is older than what it reads of the broker. */
+  async function startLate(): Promise<EngineHandle> {
+    const freezer = new Freezer();
+    freezer.freeze();
+    const engine = world.start({ gate: freezer.gate });
+    await world.clock.advanceBy(SECOND);
+    freezer.thaw();
+    return engine;
+  }
+  const withdrawn = async (...uids: readonly string[]): Promise<readonly (boolean | undefined)[]> =>
+    (await world.broker.queue('default').schedules.states(uids)).map((state) => state?.withdrawn);
+
   test('an engine that takes over asks for what is absent, and withdraws it long before the next full list', async () => {
     for (const name of ['a', 'b']) world.store.create(name, { every: '10s' });
-    const frozen = new Freezer();
-    const first = world.start({ gate: frozen.gate });
+    const first = world.start();
     await world.clock.advanceBy(SECOND);
-    frozen.freeze();
-    for (const name of ['a', 'b']) world.store.delete(name);
-    world.store.create('b', { every: '10s' });
-    const { events } = world.start();
-    await world.clock.advanceBy(15 * SECOND);
-    assert.ok(events.includes('swept 2 held 0'), events.join());
-    const states = await world.broker.queue('default').schedules.states(['uid-1', 'uid-2', 'uid-3']);
-    assert.deepEqual(
-      states.map((state) => state?.withdrawn),
-      [true, true, false],
-    );
-    frozen.thaw();
     await first.stop();
+    world.store.delete('a');
+    world.store.create('b', { every: '10s' });
+    const { events } = await startLate();
+    await world.clock.advanceBy(10 * SECOND);
+    assert.ok(events.includes('swept 2 held 0'), events.join());
+    assert.deepEqual(await withdrawn('uid-1', 'uid-2', 'uid-3'), [true, true, false]);
   });
 
   test('nothing is withdrawn while the objects cannot be read', async () => {
@@ -67,11 +72,11 @@ describe('the schedule engine and objects that go', () => {
     const first = world.start();
     await world.clock.advanceBy(SECOND);
     await first.stop();
-    const { source } = world.start();
     world.store.delete('c');
+    const { source } = await startLate();
     source.cutOff = true;
     await world.clock.advanceBy(MINUTE);
-    assert.equal((await world.broker.queue('default').schedules.states(['uid-3']))[0]?.withdrawn, false);
+    assert.deepEqual(await withdrawn('uid-3'), [false]);
   });
 
   test('a sweep of more than half waits for a second list', async () => {
@@ -118,5 +123,22 @@ describe('the schedule engine and objects that go', () => {
     await world.clock.advanceBy(10 * SECOND);
     assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, true);
     assert.deepEqual(await world.fired('a'), ['08:00:20Z']);
+  });
+
+  test('an object that is made again while the old one is being withdrawn is not overlooked', async () => {
+    const object = world.store.create('a', { every: '10s' });
+    const withdrawing = Promise.withResolvers<undefined>();
+    const { broker } = world.start({
+      gate: () => (broker.calls.at(-1) === 'withdraw' ? withdrawing.promise : Promise.resolve(undefined)),
+    });
+    await world.clock.advanceBy(SECOND);
+    world.store.put({ ...object, deletedAt: world.clock.now() });
+    await world.clock.advanceBy(SECOND);
+    assert.equal(broker.calls.at(-1), 'withdraw');
+    world.store.delete('a');
+    world.store.create('a', { every: '10s' });
+    withdrawing.resolve(undefined);
+    await world.clock.advanceBy(15 * SECOND);
+    assert.deepEqual(await world.fired('a'), ['08:00:10Z']);
   });
 });

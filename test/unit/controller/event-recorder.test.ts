@@ -286,6 +286,14 @@ describe('the event recorder', () => {
       recorder.report(reportOn(objectOf(), { reason: 'QueueNotAllowed' }));
       await world.clock.advanceBy(MINUTE);
       assert.equal(log.calls, 0);
+      const next = new AbortController();
+      const done = recorder.run(next.signal);
+      recorder.report(reportOn(objectOf(), { reason: 'QueueNotAllowed' }));
+      await world.clock.advanceBy(SECOND);
+      assert.equal(log.calls, 1, 'and forgets that it saw it');
+      next.abort();
+      await world.clock.advanceBy(1);
+      await done;
     });
   });
 });

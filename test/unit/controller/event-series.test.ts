@@ -19,7 +19,7 @@ function drain(series: EventSeries, fromMs: number, untilMs: number) {
   for (let atMs = fromMs; atMs <= untilMs; atMs += 100)
     for (let due = series.take(atMs); due !== undefined; due = series.take(atMs)) {
       written.push(`${due.kind} ${due.record.reason} ×${due.record.count}`);
-      series.wrote(due, atMs);
+      series.wrote(due);
     }
   return written;
 }
@@ -30,7 +30,7 @@ describe('a series of events', () => {
     series.add(target(), skipped(), 0, 0);
     const first = series.take(0);
     assert.equal(first?.kind, 'create');
-    series.wrote(first, 0);
+    series.wrote(first);
     for (let n = 1; n <= 9; n += 1)
       series.add(target(), skipped(`skipped slot ${n}`), n * SECOND, n * SECOND);
     const repeat = series.take(11 * SECOND);

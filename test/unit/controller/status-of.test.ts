@@ -165,6 +165,18 @@ describe('the status of an object', () => {
     );
   });
 
+  test('people wait for a generation, for Ready and Stalled, and for an answer to a trigger, and for nothing else', () => {
+    const known = statusOf(reportOn(objectOf()), NEVER_SEEN, NOW);
+    const kindOf = (...[input, generation = 1]: [Parameters<typeof reportOn>[1], number?]) =>
+      compareStatus(known, statusOf(reportOn(objectOf({ generation }), input), known, NOW));
+    assert.equal(kindOf({}, 2), 'urgent');
+    assert.equal(kindOf({ reason: 'Suspended' }), 'urgent');
+    assert.equal(kindOf({ reason: 'UnknownTask' }), 'urgent');
+    assert.equal(kindOf({ trigger: { request: 'r', state: 'Enqueued', atMs: NOW } }), 'urgent');
+    assert.equal(kindOf({ message: 'other words' }), 'refresh');
+    assert.equal(kindOf({ lastFiredSlotMs: NOW, recent: [fired('07:00:00')] }), 'refresh');
+  });
+
   test('whatever a report says, the status fits its schema, and the same report changes it no further', () => {
     fc.assert(
       fc.property(anyReport, anyKnown, fc.date({ noInvalidDate: true }), (report, known, now) => {

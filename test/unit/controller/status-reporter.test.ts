@@ -103,6 +103,13 @@ describe('the status reporter', () => {
     report({}, 'fast');
     report({}, 'slow');
     await clock.advanceBy(100);
+    report({ recent: [], lastMissedSlotMs: START }, 'fast');
+    await clock.advanceBy(6 * SECOND);
+    assert.equal(
+      server.writes.filter(({ name }) => name === 'fast').length,
+      2,
+      'the first refresh comes soon',
+    );
     const writesOf = (name: string) => server.writes.filter((write) => write.name === name).length;
     for (let n = 1; n <= 120; n += 1) {
       report({ lastFiredSlotMs: START + n * SECOND }, 'fast');
@@ -167,8 +174,8 @@ describe('the status reporter', () => {
     await clock.advanceBy(10);
     assert.equal(server.writes[0]?.uid, 'new');
     assert.equal(readyReason(), 'Scheduled');
-    reporter.gone(old);
     report({ reason: 'Suspended' });
+    reporter.gone(old);
     await clock.advanceBy(2 * SECOND);
     assert.equal(readyReason(), 'Suspended', 'the end of the old one concerns the new one not');
   });
@@ -203,7 +210,9 @@ describe('the status reporter', () => {
     server.answer = ({ name }) => (name === 'a' ? 'refused' : undefined);
     report();
     report({}, 'b');
-    await clock.advanceBy(59 * SECOND);
+    await clock.advanceBy(5 * SECOND);
+    create(); // a newer version mends nothing
+    await clock.advanceBy(54 * SECOND);
     assert.deepEqual(server.outcomes, ['refused', 'applied']);
     server.answer = () => undefined;
     await clock.advanceBy(2 * SECOND);
@@ -230,10 +239,14 @@ describe('the status reporter', () => {
       throw Object.assign(new Error('too many requests'), { retryAfterMs: 20 * SECOND });
     };
     report();
-    await clock.advanceBy(19 * SECOND);
-    assert.equal(server.writes.length, 1);
+    await clock.advanceBy(10 * SECOND);
+    create({ name: 'b' });
+    report({}, 'b');
+    await clock.advanceBy(9 * SECOND);
+    assert.equal(writeCount(), 1);
+    server.answer = () => undefined;
     await clock.advanceBy(2 * SECOND);
-    assert.equal(server.writes.length, 2);
+    assert.equal(writeCount(), 3);
   });
 
   test('when half of all calls fail it converges, and no key is tried twice within a second', async () => {
@@ -295,6 +308,9 @@ describe('the status reporter', () => {
     stop.abort();
     await finish();
     report({}, 'b');
+    stop = new AbortController();
+    running = reporter.run(stop.signal);
+    server.show('default/b');
     await clock.advanceBy(MINUTE);
     assert.equal(writeCount(), 0);
   });

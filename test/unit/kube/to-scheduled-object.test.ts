@@ -89,3 +89,12 @@ test('what is nobody’s object is a problem, with the key where that can be tol
   for (const value of [undefined, null, 7, 'text', []])
     assert.equal(toScheduledObject(value).kind, 'problem');
 });
+
+test('the same version of the same object is the snapshot that is here already', () => {
+  const first = read(raw());
+  const again = (value: object): unknown => toScheduledObject(value, () => first);
+  assert.deepEqual(again(raw({ spec: 'not even looked at' })), { kind: 'object', object: first });
+  for (const metadata of [{ resourceVersion: '43' }, { uid: 'u2' }]) {
+    assert.notEqual(Object.values(again(raw({ metadata })) ?? {})[1], first);
+  }
+});

@@ -4,7 +4,8 @@ import { SILENT_OBSERVER, type ConsumerObserver } from '../../../src/consumer/ob
 import type { PoolObserver } from '../../../src/consumer/children/observer.ts';
 import { VirtualClock } from '../../../src/runtime/virtual-clock.ts';
 import { DECISION_REASONS } from '../../../src/schedule/reasons.ts';
-import { CATALOGUE, type MetricDefinition } from '../../../src/telemetry/catalogue.ts';
+import { CATALOGUE } from '../../../src/telemetry/catalogue.ts';
+import type { MetricDefinition } from '../../../src/telemetry/metric-definition.ts';
 import { type ConsumerMetrics, consumerMetrics } from '../../../src/telemetry/consumer-metrics.ts';
 import { engineMetrics, type ScheduleReading } from '../../../src/telemetry/engine-metrics.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';

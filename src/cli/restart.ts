@@ -1,11 +1,14 @@
 /** Replaces this process by a fresh one of the same command line: same process id, same terminal, nothing left of the old. */
-import { TidemillError } from '../../runtime/errors.ts';
+import { TidemillError } from '../runtime/errors.ts';
 
 /**
  * A module that was imported once cannot be imported anew with all that it imports, and a supervisor with a child would
  * have to pass signals and the terminal on. `execve` does neither: the operating system swaps the program.
+ *
+ * @param nodeFlags - for the new one, beside those of this one
+ * @throws TidemillError INTERNAL where the platform cannot do that
  */
-export function restartProcess(): never {
+export function restartProcess(nodeFlags: readonly string[] = []): never {
   if (process.execve === undefined) {
     throw new TidemillError(
       'INTERNAL',
@@ -13,5 +16,5 @@ export function restartProcess(): never {
     );
   }
   const [node = process.execPath, script = '', ...args] = process.argv;
-  return process.execve(node, [node, ...process.execArgv, script, ...args], process.env);
+  return process.execve(node, [node, ...process.execArgv, ...nodeFlags, script, ...args], process.env);
 }
