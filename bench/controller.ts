@@ -4,6 +4,7 @@
  *
  *   npm run bench:controller -- [--json] [--objects 10000] [--minutes 2]
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { startControlPlane } from '../test/control-plane/control-plane.ts';
 import { RedisServer } from '../test/support/redis-server.ts';
@@ -24,7 +25,7 @@ const QUEUE = 'default';
 const NAMESPACE = 'bench';
 const MINUTE_MS = 60_000;
 const READ_AT_ONCE = 200;
-/** Reads, leases and events included: all that is not a GET. */
+/** Statuses, leases and events: all that is not a GET. */
 const WRITING = (labels: string): boolean => !labels.includes('method="GET"');
 
 const { values } = parseArgs({
@@ -54,6 +55,12 @@ const account = await plane.serviceAccount(NAMESPACE, 'controller', rbacObjects(
 await createObjects(plane.adminKubeconfig, NAMESPACE, objects, SPEC);
 const uids = await listUids(plane.adminKubeconfig, NAMESPACE);
 
+await using consumer = new TidemillProcess([
+  ...['consumer', '--tasks', join(import.meta.dirname, 'tasks.ts'), '--redis', redis.url],
+  ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
+]);
+await consumer.line(/consumer started/);
+
 progress('cold start');
 const startedAt = performance.now();
 await using controller = new TidemillProcess([
@@ -74,10 +81,11 @@ await until(
 const coldSyncSeconds = (performance.now() - startedAt) / 1_000;
 progress(`all planned after ${coldSyncSeconds.toFixed(1)} s; waiting for the first statuses to be written`);
 await until(
-  'no urgent status waits',
+  'each object has had its first status',
   async () => {
     const text = await scrape(http);
-    return metricSum(text, 'tidemill_status_waiting', (labels) => labels.includes('urgent')) === 0;
+    const applied = (labels: string): boolean => labels.includes('urgent') && labels.includes('applied');
+    return metricSum(text, 'tidemill_status_writes_total', applied) >= objects;
   },
   { deadlineMs: 600_000 },
 );

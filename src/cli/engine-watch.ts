@@ -7,7 +7,7 @@ import type { ScheduleBoard } from './schedule-board.ts';
 
 export function watchEngine(
   metrics: Metrics,
-  board: ScheduleBoard,
+  board: Pick<ScheduleBoard, 'readings'>,
 ): { readonly counted: EngineMetrics; readonly observer: Partial<EngineObserver> } {
   const counted = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => board.readings() });
   return {

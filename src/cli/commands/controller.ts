@@ -98,8 +98,10 @@ async function runController({ settings, io }: ControllerCall): Promise<ExitCode
     observer: { recorded: ({ reason, outcome }) => watch.counted?.event(reason, outcome) },
   });
   const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
+  let leading = false;
   const board = new ScheduleBoard();
-  const { counted, observer } = watchEngine(metrics, board);
+  // What is true of the whole cluster only the leader tells, or sums over replicas would count it more than once.
+  const { counted, observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
   const engine: ScheduleEngine = new ScheduleEngine({
     ...{ source: informer, broker, log, clock, install: settings.install },
     sink: joinSinks(board, reporter, recorder),
@@ -119,11 +121,10 @@ async function runController({ settings, io }: ControllerCall): Promise<ExitCode
     maxConcurrentReconciles: OBJECTS_PER_CALL,
     health: () => engine.health,
     waiting: () => waiting,
-    informers: () => informer.states().map((state) => ({ ...state, namespace: state.namespace ?? '' })),
+    informers: () => informer.states(),
   });
-  collectQueues(metrics, broker, () => broker.queueNames());
+  collectQueues(metrics, broker, () => (leading ? broker.queueNames() : []));
 
-  let leading = false;
   const routes = probeRoutes({
     live: () => (leading ? hangingReasons(engine.health) : []),
     ready: () => [
