@@ -42,7 +42,8 @@ export interface AdoptRequest {
   readonly handledRequest?: string;
   /**
    * What the adopter has closed: the generation in force (0: it knew of none), and the instant after which a slot of it is
-   * due again. When an older generation is followed, and it is another one or that instant has passed, nothing is done.
+   * due again. When the generation in force is another one, or that instant has passed, nothing is done. Heeded only where
+   * another generation is in force.
    */
   readonly closed?: { readonly generation: number; readonly notAfterMs?: number };
 }

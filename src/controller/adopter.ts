@@ -1,5 +1,5 @@
 /**
- * Brings the broker up to date with a batch of objects of one queue: closes what an older generation still owes, then
+ * Brings the broker up to date with a batch of objects of one queue: closes what the generation before still owes, then
  * adopts. Each call may be repeated: a generation adopted before answers `current`.
  */
 import type { AdoptReply, FireReply, FireRequest, SchedulePort } from '../broker/broker.ts';
@@ -15,7 +15,7 @@ import { adoptRequest, type Closed, type Closing, closingOf, settledAfterAdoptio
  */
 const CLOSING_ATTEMPTS = 6;
 
-/** An older generation that is about to be followed, and the call that decides what it still owes. */
+/** A generation that is about to be followed, and the call that decides what it still owes. */
 interface Owing {
   readonly entry: Entry;
   readonly request: FireRequest;
@@ -116,11 +116,15 @@ export class Adopter {
     return closed;
   }
 
-  /** `undefined`: nothing older is in force. `unknown`: what is in force cannot be told just now. */
+  /** `undefined`: nothing that is to be followed is in force. `unknown`: what is in force cannot be told just now. */
   async #closingOf(entry: Entry, state: ScheduleState | undefined): Promise<Closing | 'unknown' | undefined> {
     if (state === undefined) return { closed: { generation: 0 }, request: undefined };
     const { uid, generation } = state;
-    if (state.withdrawn || generation >= entry.object.generation) return undefined;
+    // By force an older generation may follow a newer one, which owes its slots all the same.
+    const isFollowed = entry.forced
+      ? generation !== entry.object.generation
+      : generation < entry.object.generation;
+    if (state.withdrawn || !isFollowed) return undefined;
     const nothing: Closing = { closed: { generation }, request: undefined };
     if (state.suspended) return nothing;
     let followed = entry.adoption;

@@ -15,7 +15,10 @@ export interface ControllerMetricsOptions {
   /** Name of the Lease. */
   readonly lease: string;
   readonly maxConcurrentReconciles: number;
-  /** Read at scrape. */
+}
+
+/** Read at scrape. */
+export interface ControllerReadings {
   readonly health: () => { readonly backlog: number; readonly processingMs: readonly number[] };
   readonly waiting: () => { readonly urgent: number; readonly refresh: number };
   readonly informers: () => readonly {
@@ -27,8 +30,7 @@ export interface ControllerMetricsOptions {
   }[];
 }
 
-export function controllerMetrics(options: ControllerMetricsOptions) {
-  const { metrics, lease } = options;
+export function controllerMetrics({ metrics, lease, maxConcurrentReconciles }: ControllerMetricsOptions) {
   const leading = metrics.gauge('leader_election_master_status');
   const reconciles = metrics.counter('controller_runtime_reconcile_total');
   const errors = metrics.counter('controller_runtime_reconcile_errors_total');
@@ -44,14 +46,11 @@ export function controllerMetrics(options: ControllerMetricsOptions) {
   const events = metrics.counter('tidemill_events_total');
 
   leading.set({ name: lease }, 0);
-  metrics
-    .gauge('controller_runtime_max_concurrent_reconciles')
-    .set(CONTROLLER, options.maxConcurrentReconciles);
+  metrics.gauge('controller_runtime_max_concurrent_reconciles').set(CONTROLLER, maxConcurrentReconciles);
   for (const result of RESULTS) reconciles.add({ ...CONTROLLER, result }, 0);
   errors.add(CONTROLLER, 0);
   adds.add(QUEUE, 0);
   retries.add(QUEUE, 0);
-  collect(options);
 
   return {
     leading: (isLeader: boolean): void => leading.set({ name: lease }, isLeader ? 1 : 0),
@@ -90,7 +89,10 @@ export function controllerMetrics(options: ControllerMetricsOptions) {
 
 export type ControllerMetrics = ReturnType<typeof controllerMetrics>;
 
-function collect({ metrics, health, waiting, informers }: ControllerMetricsOptions): void {
+export function collectController(
+  metrics: Metrics,
+  { health, waiting, informers }: ControllerReadings,
+): void {
   metrics.addCollector({
     name: 'workqueue',
     families: [

@@ -36,14 +36,15 @@ export function describeFollowing(createHarness: CreateHarness): void {
       await adopt(queue, { generation: 3, closed: { generation: 2 } });
     });
 
-    test('what was closed matters only where an older generation is in force', async () => {
+    test('what was closed matters only where another generation is in force', async () => {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');
       const closed = { generation: 7, notAfterMs: 1 };
       await adopt(queue, { generation: 5, closed });
       assert.equal((await tryAdopt(queue, { generation: 5, closed })).outcome, 'current');
       assert.equal((await tryAdopt(queue, { generation: 4, closed })).outcome, 'stale');
-      await adopt(queue, { generation: 4, force: true, closed });
+      assert.equal((await tryAdopt(queue, { generation: 4, force: true, closed })).outcome, 'late');
+      await adopt(queue, { generation: 4, force: true, closed: { generation: 5 } });
       await queue.schedules.withdraw(['uid-1']);
       assert.equal((await tryAdopt(queue, { generation: 6, closed })).outcome, 'stale');
       await adopt(queue, { generation: 6, force: true, closed });

@@ -43,8 +43,7 @@ function adopt(queue: QueueState, request: AdoptRequest): AdoptReply {
     if ((withdrawn || known.generation > request.generation) && request.force !== true) {
       return { outcome: 'stale', generation: known.generation, withdrawn };
     }
-    if (!withdrawn && known.generation < request.generation && isLate(request, known, queue.clock.now()))
-      return { outcome: 'late' };
+    if (!withdrawn && isLate(request, known, queue.clock.now())) return { outcome: 'late' };
   }
   const entry = known ?? newEntry(request);
   queue.schedules.set(entry.uid, entry);

@@ -1,33 +1,23 @@
 /** `tidemill controller`: fires the ScheduledTask objects of a cluster into Redis, and tells in their status what became of them. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { ScheduleEngine } from '../../controller/engine.ts';
-import { OBJECTS_PER_CALL } from '../../controller/engine-context.ts';
-import { EventRecorder } from '../../controller/event-recorder.ts';
-import { SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
 import { defaultQueuePolicy } from '../../controller/tenancy.ts';
-import { StatusReporter } from '../../controller/status-reporter.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { serveHttp } from '../../http/server.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
-import { type ControllerMetrics, controllerMetrics } from '../../telemetry/controller-metrics.ts';
+import { DEFAULT_QUEUE } from '../../task/names.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { connectBroker } from '../context.ts';
-import { engineLog } from '../engine-log.ts';
-import { watchEngine } from '../engine-watch.ts';
+import { assembleController } from '../controller-parts.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { guardProcess } from '../guard.ts';
-import { hangingReasons, notReadyReasons } from '../health.ts';
-import { joinObservers } from '../observers.ts';
-import { collectQueues } from '../queue-gauges.ts';
+import { notReadyReasons } from '../health.ts';
 import { QueuesFile } from '../queues-file.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { runTogether } from '../run-together.ts';
-import { ScheduleBoard } from '../schedule-board.ts';
 import { ControllerSettings } from '../settings.ts';
-import { joinSinks } from '../sinks.ts';
 import { VERSION } from '../version.ts';
 
 const NoOptions = z.object({});
@@ -64,99 +54,40 @@ async function loadCluster(): Promise<typeof import('../cluster.ts').openCluster
 
 async function runController({ settings, io }: ControllerCall): Promise<ExitCode> {
   using shutdown = watchSignals();
-  const { clock } = io;
-  const log = createLog({ level: settings.logLevel, destination: io.stdout, clock });
-  const metrics = new Metrics({ clock, log, build: { version: VERSION } });
+  const log = createLog({ level: settings.logLevel, destination: io.stdout, clock: io.clock });
+  const metrics = new Metrics({ clock: io.clock, log, build: { version: VERSION } });
   using guard = guardProcess({ log, metrics, onFatal: () => shutdown.stop('uncaught exception') });
 
   await using stack = new AsyncDisposableStack();
+  const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
   const broker = stack.use(await connectBroker(settings, { io, log, metrics, enqueued: () => undefined }));
   const openCluster = await loadCluster();
-  const watch: { counted?: ControllerMetrics } = {};
-  const cluster = stack.use(
-    openCluster(settings, {
-      ...{ io, log },
-      watch: {
-        requested: (request) => watch.counted?.requested(request),
-        informerRestarted: (reason) => watch.counted?.informerRestarted(reason),
-      },
+  const parts = stack.use(
+    assembleController({
+      ...{ io, log, metrics, broker, install: settings.install, lease: settings.leaseName },
+      openCluster: (watch) => openCluster(settings, { io, log, watch }),
+      allow: (namespace) => queues?.policy ?? defaultQueuePolicy(namespace),
     }),
   );
-  const { informer, statuses, events } = cluster;
-  let waiting = { urgent: 0, refresh: 0 };
-  const reporter = new StatusReporter({
-    ...{ source: informer, store: statuses, clock, log },
-    observer: {
-      wrote: ({ lane, outcome }) => watch.counted?.statusWritten(lane, outcome),
-      waiting: (now) => {
-        waiting = now;
-      },
-    },
-  });
-  const recorder = new EventRecorder({
-    ...{ store: events, clock, log },
-    observer: { recorded: ({ reason, outcome }) => watch.counted?.event(reason, outcome) },
-  });
-  const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
-  let leading = false;
-  const board = new ScheduleBoard();
-  // What is true of the whole cluster only the leader tells, or sums over replicas would count it more than once.
-  const { counted, observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
-  const engine: ScheduleEngine = new ScheduleEngine({
-    ...{ source: informer, broker, log, clock, install: settings.install },
-    sink: joinSinks(board, reporter, recorder),
-    allow: queues?.policy ?? defaultQueuePolicy(cluster.namespace),
-    observer: joinObservers(SILENT_ENGINE_OBSERVER, observer, engineLog(log), recorder.observer, {
-      turned: (event) => watch.counted?.turned(event),
-      callFailed: () => watch.counted?.callFailed(),
-      keyAdded: () => watch.counted?.keyAdded(),
-      keyTaken: (waitedMs) => watch.counted?.keyTaken(waitedMs),
-      keyDone: (workedMs) => watch.counted?.keyDone(workedMs),
-      keyRetried: () => watch.counted?.keyRetried(),
-    }),
-  });
-  watch.counted = controllerMetrics({
-    metrics,
-    lease: settings.leaseName,
-    maxConcurrentReconciles: OBJECTS_PER_CALL,
-    health: () => engine.health,
-    waiting: () => waiting,
-    informers: () => informer.states(),
-  });
-  collectQueues(metrics, broker, () => (leading ? broker.queueNames() : []));
-
-  const routes = probeRoutes({
-    live: () => (leading ? hangingReasons(engine.health) : []),
-    ready: () => [
-      ...notReadyReasons(broker, shutdown.signal),
-      ...(informer.synced ? [] : ['the objects of the cluster have not been listed yet']),
-    ],
-    metrics,
-  });
+  const { informer, server, identity, namespace } = parts.cluster;
+  const ready = (): readonly string[] => [
+    ...notReadyReasons(broker, shutdown.signal),
+    ...(informer.synced ? [] : ['the objects of the cluster have not been listed yet']),
+  ];
+  const routes = probeRoutes({ live: () => parts.live(), ready, metrics });
   const http = stack.use(await serveHttp({ host: settings.httpHost, port: settings.httpPort, routes, log }));
   log.info('controller started', {
-    version: VERSION,
-    install: settings.install,
-    identity: cluster.identity,
-    server: cluster.server,
+    ...{ version: VERSION, install: settings.install, identity, server },
     namespaces: settings.watchNamespaces ?? 'all',
+    queues: settings.queuesFile ?? `${DEFAULT_QUEUE}, for namespace ${namespace}`,
     redis: broker.description,
     http: http.url,
   });
-  const onChange = (isLeader: boolean): void => {
-    leading = isLeader;
-    counted.leading(isLeader);
-    watch.counted?.leading(isLeader);
-  };
   await runTogether(shutdown, [
     (signal) => informer.run(signal),
-    async (signal) => queues?.run(signal, log, () => engine.reconsider()),
-    (signal) =>
-      cluster.lead(signal, onChange, async (term) => {
-        // Sinks first: what is reported before they run is ignored. Who lost the Lease writes nothing more.
-        const mayFlush = (): boolean => shutdown.signal.aborted;
-        await Promise.all([reporter.run(term, mayFlush), recorder.run(term), engine.run(term)]);
-      }),
+    async (signal) => queues?.run(signal, log, () => parts.engine.reconsider()),
+    // Who lost the Lease writes nothing more; who is told to stop still writes what people wait for.
+    (signal) => parts.lead(signal, () => shutdown.signal.aborted),
   ]);
   log.info('controller stopped', {
     reason: guard.fatal ? 'uncaught exception' : String(shutdown.signal.reason),

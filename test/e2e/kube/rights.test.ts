@@ -1,5 +1,8 @@
 /** A controller does its whole work with the documented rights, which are these and no more; with Roles in two namespaces it serves these two. */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { controllerRules, rbacObjects } from '../../../src/kube/rbac.ts';
 import { until } from '../../support/until.ts';
@@ -126,7 +129,14 @@ describe('the rights of a controller', () => {
         fleet.plane.mustKubectl(['-n', namespace, 'get', 'st', 'tick', '-o', 'jsonpath={.metadata.uid}']),
       ),
     );
-    const controller = await fleet.controller(['--watch-namespaces', `${a},${b}`], { account: access });
+    const folder = await mkdtemp(join(tmpdir(), 'tidemill-rights-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const queuesFile = join(folder, 'queues.yaml');
+    await writeFile(queuesFile, 'queues: [{ name: default, namespaces: ["*"], tasks: ["*"] }]\n');
+    const controller = await fleet.controller(
+      ['--watch-namespaces', `${a},${b}`, '--queues-file', queuesFile],
+      { account: access },
+    );
     await fleet.leads(controller);
     await fleet.adopted(uids.slice(0, 2), 1);
     await fleet.settled(uids.slice(0, 2), (await fleet.broker.now()) + 2_000);

@@ -1,6 +1,6 @@
 /** A controller whose watch lost history, or whose API server was set back in time: it converges to what the API server says. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test, type TestContext } from 'node:test';
+import { after, afterEach, before, describe, test, type TestContext } from 'node:test';
 import type { DecisionRecord, Era } from '../../../src/task/schedule-state.ts';
 import { slotsOf } from '../../support/slot-account.ts';
 import { until } from '../../support/until.ts';
@@ -28,6 +28,10 @@ describe('a watch that lost history', () => {
     fleet = await ControllerFleet.start();
     controller = await fleet.controller();
     await fleet.leads(controller);
+  });
+  afterEach(async () => {
+    controller.wire.mode = 'pass';
+    await fleet.kubectl('delete', 'st', '--all', '--wait=false');
   });
   after(() => fleet[Symbol.asyncDispose]());
 
@@ -87,7 +91,7 @@ describe('a watch that lost history', () => {
     assert.ok(since.fromMs > before.untilMs, 'deleted, and there again');
 
     // The generation that the restore took back is given to another spec.
-    await fleet.apply({ edited: { ...spec(3) } });
+    await fleet.apply({ edited: spec(3) });
     await until('the second spec of that generation is in force', async () => {
       const eras = await erasOf('edited');
       return generations(eras).length === 4 && eras.at(-1)?.generation === 2;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Command } from 'commander';
 import { EXIT_MEANINGS } from '../../../src/cli/exit-codes.ts';
+import { createPlugin } from '../../../src/cli/kubectl/program.ts';
 import { createProgram } from '../../../src/cli/main.ts';
 import { COMMAND_SETTINGS } from '../../../src/cli/settings.ts';
 import { VERSION } from '../../../src/cli/version.ts';
@@ -13,15 +14,20 @@ function leaves(command: Command, path: readonly string[] = []): readonly (reado
   return command.commands.flatMap((child) => leaves(child, [...path, child.name()]));
 }
 
-const program = createProgram({ io: fakeIo().io, knownVariables: new Set(), done: () => undefined });
-const commands = leaves(program);
+const surroundings = { io: fakeIo().io, knownVariables: new Set<string>(), done: () => undefined };
+const commands = leaves(createProgram(surroundings));
+const verbs = leaves(createPlugin(surroundings));
 
 describe('help', () => {
   test('all commands are there', () => {
     const wanted =
-      'init, dev, consumer, scheduler, run, runs ls, runs get, runs cancel, runs redrive, queues ls, queues pause, queues resume, queues purge, ' +
-      'tasks ls, tasks pause, tasks resume, schedules ls, schedules next, schedules why, schedules export, crd, doctor';
+      'init, dev, consumer, scheduler, controller, run, runs ls, runs get, runs cancel, runs redrive, queues ls, queues pause, queues resume, queues purge, ' +
+      'tasks ls, tasks pause, tasks resume, schedules ls, schedules next, schedules why, schedules trigger, schedules export, crd, rbac, doctor';
     assert.equal(commands.map((path) => path.join(' ')).join(', '), wanted);
+  });
+
+  test('all verbs of the plugin are there', () => {
+    assert.deepEqual(verbs.flat(), ['trigger', 'suspend', 'resume', 'next', 'why']);
   });
 
   for (const path of commands) {
@@ -48,7 +54,7 @@ describe('help', () => {
   test('every command with settings of its own is in the table that the reference is made from', () => {
     for (const name of Object.keys(COMMAND_SETTINGS)) {
       assert.ok(
-        commands.some((path) => path.join(' ').startsWith(name)),
+        name === 'kubectl tidemill' || commands.some((path) => path.join(' ').startsWith(name)),
         name,
       );
     }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createWorld, type World } from '../../support/schedule-world.ts';
+import { slotsOf } from '../../support/slot-account.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -74,6 +75,33 @@ describe('several schedule engines', () => {
     await world.clock.advanceBy(21 * SECOND);
     assert.ok(events.includes('adopted a 1 forced'));
     assert.deepEqual(await world.fired('a'), ['08:00:00Z', '08:00:30Z', '08:00:40Z']);
+  });
+
+  test('a generation that is taken back by force owes no slot after', async () => {
+    const old = world.store.create('a', { every: '10s' });
+    const { source } = world.start();
+    await world.clock.advanceBy(SECOND);
+    world.store.edit('a', { every: '1s', params: { by: 'the edit' } });
+    await world.clock.advanceBy(5 * SECOND + 500);
+    world.store.put({ ...old });
+    source.cutOff = true;
+    await world.clock.advanceBy(5 * SECOND);
+    source.cutOff = false;
+    await world.clock.advanceBy(10 * SECOND);
+    const { schedules } = world.broker.queue('default');
+    const eras = await schedules.eras('uid-1');
+    assert.deepEqual(
+      eras.map(({ generation }) => generation),
+      [1, 2, 1],
+    );
+    const [, edited] = eras;
+    assert.ok(edited?.untilMs !== undefined);
+    const decisions = await schedules.decisions('uid-1', { limit: 100 });
+    const decided = decisions.filter(({ generation }) => generation === 2);
+    assert.equal(
+      decided.reduce((sum, { count }) => sum + count, 0),
+      slotsOf('1s', edited.fromMs, edited.untilMs).length,
+    );
   });
 
   test('a live object that was withdrawn by mistake is adopted again', async () => {

@@ -141,4 +141,30 @@ describe('the schedule engine and objects that go', () => {
     await world.clock.advanceBy(15 * SECOND);
     assert.deepEqual(await world.fired('a'), ['08:00:10Z']);
   });
+
+  test('an object of which the source was told that it was deleted is withdrawn before anybody asks', async () => {
+    const { uid } = world.store.create('a', { every: '10s' });
+    const { source } = world.start();
+    await world.clock.advanceBy(SECOND);
+    Object.assign(source, { deletedUid: () => uid });
+    world.store.delete('a');
+    await world.clock.advanceBy(SECOND);
+    assert.equal((await world.broker.queue('default').schedules.states([uid]))[0]?.withdrawn, true);
+  });
+
+  test('an engine that led before does not fire for what was deleted while it did not lead', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const { engine, source, stop } = world.start();
+    await world.clock.advanceBy(15 * SECOND);
+    await stop();
+    world.store.delete('a');
+    source.relist();
+    const second = new AbortController();
+    const done = engine.run(second.signal);
+    await world.clock.advanceBy(30 * SECOND);
+    second.abort();
+    await done;
+    assert.deepEqual(await world.fired('uid-1'), ['08:00:00Z', '08:00:10Z']);
+    assert.equal((await world.fired('b')).length, 5);
+  });
 });

@@ -96,6 +96,21 @@ describe('events', () => {
   });
 });
 
+describe('a deletion', () => {
+  test('that a watch told of is known by uid until the next list or the next object of that name', () => {
+    replace([object('n/a', 1, { uid: 'u1' }), object('n/b', 2, { uid: 'u2' })]);
+    cache.deleted('n/a', '3');
+    cache.readLive('n/b', undefined);
+    assert.equal(cache.deletedUid('n/a'), 'u1');
+    assert.equal(cache.deletedUid('n/b'), undefined, 'absent, but nobody said why');
+    cache.changed(object('n/a', 4, { uid: 'u3' }));
+    assert.equal(cache.deletedUid('n/a'), undefined);
+    cache.deleted('n/a', '5');
+    replace([]);
+    assert.equal(cache.deletedUid('n/a'), undefined);
+  });
+});
+
 describe('live reads', () => {
   test('win over what was known, even over a higher version', () => {
     replace([object('n/a', 90)]);

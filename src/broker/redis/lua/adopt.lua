@@ -27,9 +27,7 @@ local function adopt(
   if schedule.is_known then
     if schedule.generation == wanted and not is_withdrawn then return 'current', schedule end
     if (is_withdrawn or schedule.generation > wanted) and force ~= '1' then return 'stale', schedule end
-    if not is_withdrawn and schedule.generation < wanted and is_late(schedule, closed, not_after) then
-      return 'late', schedule
-    end
+    if not is_withdrawn and is_late(schedule, closed, not_after) then return 'late', schedule end
   elseif handled ~= '' then
     remember_request(schedule, handled)
   end
