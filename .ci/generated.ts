@@ -49,7 +49,7 @@ function metrics(): Promise<string> {
   ]);
   return page(
     'Metrics',
-    'Served at `/metrics`, beside the default metrics of Node and the process. No label ever holds a run id, an error text or anything else that has no bound; tasks beyond the known ones are counted as `other`.',
+    'Served at `/metrics`, beside the default metrics of Node and the process. No label ever holds a run id, an error text or anything else that has no bound; tasks beyond the known ones are counted as `other`. What is true of the whole cluster (`tidemill_queue_*`, `tidemill_consumers`, `tidemill_schedules`, and the times of each schedule) a controller exports only while it leads; each consumer exports its own queues as well, so take `max by (queue)` of these, never a sum.',
     table(['name', 'type', 'labels', 'exported by', 'meaning'], rows),
   );
 }

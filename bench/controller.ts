@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { startControlPlane } from '../test/control-plane/control-plane.ts';
 import { RedisServer } from '../test/support/redis-server.ts';
 import { slotAccount, slotsOf, sumOf } from '../test/support/slot-account.ts';
-import { TidemillProcess } from '../test/support/tidemill-process.ts';
+import { BUILT, TidemillProcess } from '../test/support/tidemill-process.ts';
 import { until } from '../test/support/until.ts';
 import type { Broker } from '../src/broker/broker.ts';
 import { connectRedis } from '../src/broker/redis/connect.ts';
@@ -55,18 +55,28 @@ const account = await plane.serviceAccount(NAMESPACE, 'controller', rbacObjects(
 await createObjects(plane.adminKubeconfig, NAMESPACE, objects, SPEC);
 const uids = await listUids(plane.adminKubeconfig, NAMESPACE);
 
-await using consumer = new TidemillProcess([
+const LOCAL = ['--http-host', '127.0.0.1', '--http-port', '0'];
+const built = (...args: readonly string[]): TidemillProcess => new TidemillProcess(args, {}, BUILT);
+await using consumer = built(
   ...['consumer', '--tasks', join(import.meta.dirname, 'tasks.ts'), '--redis', redis.url],
-  ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
-]);
+  ...['--cpu-concurrency', '0', ...LOCAL],
+);
 await consumer.line(/consumer started/);
 
 progress('cold start');
 const startedAt = performance.now();
-await using controller = new TidemillProcess([
-  ...['controller', '--redis', redis.url, '--kubeconfig', account.kubeconfig, '--lease-name', 'bench'],
-  ...['--http-host', '127.0.0.1', '--http-port', '0'],
-]);
+await using controller = built(
+  ...[
+    'controller',
+    '--redis',
+    redis.url,
+    '--kubeconfig',
+    account.kubeconfig,
+    '--lease-name',
+    'bench',
+    ...LOCAL,
+  ],
+);
 const [, http = ''] = /"http":"(http:[^"]+)"/.exec(await controller.line(/controller started/)) ?? [];
 await until(
   'all objects are planned',

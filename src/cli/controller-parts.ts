@@ -20,6 +20,7 @@ import { hangingReasons } from './health.ts';
 import type { Io } from './io.ts';
 import { joinObservers } from './observers.ts';
 import { collectQueues } from './queue-gauges.ts';
+import { leadWhileConnected } from './lead-while-connected.ts';
 import { ScheduleBoard } from './schedule-board.ts';
 import { joinSinks } from './sinks.ts';
 
@@ -99,10 +100,12 @@ export function assembleController(options: PartsOptions): ControllerParts {
     engine,
     live: () => (leading ? hangingReasons(engine.health) : []),
     lead: (signal, mayFlush) =>
-      cluster.lead(signal, onChange, async (term) => {
-        // Sinks first: what is reported before they run is ignored.
-        await Promise.all([reporter.run(term, mayFlush), recorder.run(term), engine.run(term)]);
-      }),
+      leadWhileConnected({ connected: () => broker.connected, clock, log }, signal, (connected) =>
+        cluster.lead(connected, onChange, async (term) => {
+          // Sinks first: what is reported before they run is ignored.
+          await Promise.all([reporter.run(term, mayFlush), recorder.run(term), engine.run(term)]);
+        }),
+      ),
     [Symbol.asyncDispose]: () => cluster[Symbol.asyncDispose](),
   };
 }

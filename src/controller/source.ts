@@ -27,4 +27,6 @@ export interface ObjectSource {
    * `undefined` when it is absent for any other reason, or nothing is known.
    */
   deletedUid?(key: ObjectKey): string | undefined;
+  /** Whether objects of this namespace are looked at at all; default: of all. What is not looked at is not absent. */
+  covers?(namespace: string): boolean;
 }

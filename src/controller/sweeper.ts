@@ -100,8 +100,9 @@ export class Sweeper {
   }
 
   async #snapshot(queue: string): Promise<void> {
-    const { broker, clock, install } = this.#context;
-    const schedules = await broker.queue(queue).schedules.adopted(install);
+    const { broker, clock, install, source } = this.#context;
+    const adopted = await broker.queue(queue).schedules.adopted(install);
+    const schedules = adopted.filter(({ namespace }) => source.covers?.(namespace) ?? true);
     this.#snapshots.set(queue, { takenAtMs: clock.monotonic(), schedules, heldAtMs: undefined });
   }
 

@@ -104,6 +104,11 @@ export class ScheduledTaskInformer {
     return this.#cache.get(key);
   }
 
+  /** Others of the install may watch the other namespaces. */
+  covers(namespace: string): boolean {
+    return this.#namespaces.size === 0 || this.#namespaces.has(namespace);
+  }
+
   /** Uid of the object whose deletion a watch told of, while its key is absent. */
   deletedUid(key: ObjectKey): string | undefined {
     return this.#cache.deletedUid(key);
@@ -124,7 +129,7 @@ export class ScheduledTaskInformer {
    */
   async readLive(key: ObjectKey): Promise<ScheduledObject | undefined> {
     const [namespace = '', name = ''] = key.split('/');
-    if (this.#namespaces.size > 0 && !this.#namespaces.has(namespace)) return undefined;
+    if (!this.covers(namespace)) return undefined;
     for (let reads = 1; ; reads += 1) {
       const before = this.#cache.get(key);
       const raw = await this.#api.read({ namespace, name });

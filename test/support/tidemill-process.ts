@@ -3,7 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const ENTRY = join(import.meta.dirname, 'tidemill-entry.ts');
+const SOURCES = join(import.meta.dirname, 'tidemill-entry.ts');
+/** The binary, which runs what was built: for benches, which measure what is shipped. */
+export const BUILT = join(import.meta.dirname, '../../bin/tidemill.js');
 const DEFAULT_DEADLINE_MS = 30_000;
 
 export interface Exit {
@@ -18,11 +20,11 @@ export class TidemillProcess implements AsyncDisposable {
   readonly #watchers = new Set<() => void>();
   #exit: Exit | undefined;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, entry: string = SOURCES) {
     const inherited = Object.entries(process.env).filter(
       ([name]) => !name.startsWith('TIDEMILL_') && !name.startsWith('NODE_'),
     );
-    this.#child = spawn(process.execPath, [ENTRY, ...args], {
+    this.#child = spawn(process.execPath, [entry, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...Object.fromEntries(inherited), ...env },
     });

@@ -152,13 +152,33 @@ describe('the schedule engine and objects that go', () => {
     assert.equal((await world.broker.queue('default').schedules.states([uid]))[0]?.withdrawn, true);
   });
 
+  test('what stands in a namespace that the source does not look at is left to those who do', async () => {
+    const { uid } = world.store.create('a', { every: '10s' });
+    for (const name of ['b', 'c']) world.store.create(name, { every: '10s' });
+    const first = world.start();
+    await world.clock.advanceBy(SECOND);
+    await first.stop();
+    world.store.delete('a');
+    const { source } = world.start();
+    Object.assign(source, { covers: () => false });
+    await world.clock.advanceBy(10 * SECOND);
+    source.relist();
+    await world.clock.advanceBy(10 * SECOND);
+    assert.equal((await world.broker.queue('default').schedules.states([uid]))[0]?.withdrawn, false);
+  });
+
   test('an engine that led before does not fire for what was deleted while it did not lead', async () => {
     for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
-    const { engine, source, stop } = world.start();
+    const first = world.start();
+    const { engine, source } = first;
     await world.clock.advanceBy(15 * SECOND);
-    await stop();
+    await first.stop();
+    const [key] = source.list().flatMap((object) => (object.name === 'a' ? [object.key] : []));
+    assert.ok(key !== undefined);
     world.store.delete('a');
-    source.relist();
+    await source.readLive(key);
+    // Neither a list nor a read helps the sweep.
+    source.cutOff = true;
     const second = new AbortController();
     const done = engine.run(second.signal);
     await world.clock.advanceBy(30 * SECOND);
