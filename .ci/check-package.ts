@@ -2,6 +2,7 @@
  * Packs the package and uses it as a stranger would: in an empty project, through every entry point, as ESM, as
  * CommonJS, from a bundler, with its types, and by its command.
  */
+import { spawnSync } from 'node:child_process';
 import { z } from 'zod';
 import { checkInit } from './check-init.ts';
 import { checkOldNode } from './check-old-node.ts';
@@ -81,6 +82,20 @@ function checkBundle(project: Stranger): void {
   expect(alone.node(out), 'function', 'tidemill/client from a bundle, alone in a folder');
 }
 
+/** The plugin loads the Kubernetes client of the installed package: an import that only the sources know ends here. */
+function checkPlugin(project: Stranger): void {
+  const args = [
+    project.path('node_modules/.bin/kubectl-tidemill'),
+    ...['why', 'x', '--kubeconfig', 'none.yaml', '--json'],
+  ];
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: project.folder, encoding: 'utf8' });
+  if (status !== 78 || !stderr.includes('"code":"CONFIG_INVALID"') || !stderr.includes('none.yaml'))
+    throw new Error(
+      `kubectl-tidemill without a kubeconfig ended with ${status} and said ${JSON.stringify(stderr)}`,
+    );
+  say('kubectl-tidemill, which says which kubeconfig is not there');
+}
+
 using project = new Stranger('package');
 const tarball = pack(project);
 checkTarball(tarball);
@@ -91,5 +106,6 @@ checkBundle(project);
 const help = project.node('node_modules/tidemill/bin/tidemill.js', '--help');
 if (!help.includes('Usage: tidemill')) throw new Error(`tidemill --help printed ${help.slice(0, 200)}`);
 say('tidemill --help');
+checkPlugin(project);
 checkOldNode(project);
 await checkInit(project, tarball);

@@ -8,7 +8,7 @@ export const EXIT = {
   failure: 1,
   /** The command line is wrong: unknown command or flag, missing argument, params that do not fit. */
   usage: 2,
-  /** Redis cannot be reached or refuses. Trying again later may help. */
+  /** Redis or the API server of Kubernetes cannot be reached or refuses. Trying again later may help. */
   unavailable: 69,
   /** A setting, a tasks module, a manifest or the server's own configuration is wrong. Trying again does not help. */
   config: 78,
@@ -22,7 +22,10 @@ export const EXIT_MEANINGS: readonly { readonly code: ExitCode; readonly meaning
     meaning: 'done, and the answer is no (a run failed or is not known, a check found something)',
   },
   { code: EXIT.usage, meaning: 'the command line is wrong, or params do not fit the task' },
-  { code: EXIT.unavailable, meaning: 'Redis cannot be reached or refuses: try again later' },
+  {
+    code: EXIT.unavailable,
+    meaning: 'Redis or the API server cannot be reached or refuses: try again later',
+  },
   {
     code: EXIT.config,
     meaning: 'a setting, tasks module, manifest or the Redis configuration is wrong: mend it first',
@@ -37,6 +40,7 @@ const BY_ERROR: Readonly<Partial<Record<ErrorCode, ExitCode>>> = {
   BROKER_UNSUITABLE: EXIT.config,
   CHILD_START: EXIT.config,
   CONFIG_INVALID: EXIT.config,
+  KUBE_UNAVAILABLE: EXIT.unavailable,
   MANIFEST_INVALID: EXIT.config,
   PARAMS_INVALID: EXIT.usage,
   PARAMS_TOO_LARGE: EXIT.usage,

@@ -154,7 +154,7 @@ export const REASONS: Readonly<Record<DecisionReason, string>> = {
   Overlap: 'an earlier run of the schedule was still in flight, and concurrencyPolicy is Forbid',
   Replaced: 'it took the place of an earlier run that was still in flight',
   Backlog: 'the queue, or this schedule in it, held as many waiting runs as its limit allows',
-  InvalidParams: 'the params of the object do not fit the schema of its task',
+  InvalidParams: 'the params do not fit the schema of the task',
   QueueNotAllowed: 'the queue takes no schedules from this namespace, or not of this task',
   InvalidSchedule: 'it was asked for by hand, and the spec of the object cannot be read',
   Triggered: 'it was started by hand',

@@ -67,6 +67,14 @@ export function kubeError(error: unknown, doing: string): TidemillError {
   return new TidemillError(codeOf(status), `cannot ${doing}: ${answerOf(status)}`, { cause: error });
 }
 
+export const CRD_HINT = 'the CRD is not installed: `tidemill crd | kubectl apply --server-side -f -`';
+
+/** What to do about an answer that is about credentials and rights. */
+export function rightsHint({ code }: ApiStatus): string | undefined {
+  if (code === 401) return 'the token is not accepted';
+  return code === 403 ? '`tidemill rbac` prints the rights that are needed' : undefined;
+}
+
 /** Reason and message in one. */
 export function answerOf({ reason, message }: ApiStatus): string {
   return reason === undefined || message.includes(reason) ? message : `${reason}: ${message}`;

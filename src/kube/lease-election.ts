@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../telemetry/log.ts';
-import { apiStatusOf } from './api-error.ts';
+import { apiStatusOf, rightsHint } from './api-error.ts';
 import {
   decide,
   type LeaseRecord,
@@ -187,12 +187,15 @@ class Candidate {
       return await unlessAborted(signal, this.#looking);
     } catch (error) {
       if (isStopped(signal)) return 'unknown';
-      const { code, message, retryAfterMs = 0 } = apiStatusOf(error, this.#options.clock.now());
+      const status = apiStatusOf(error, this.#options.clock.now());
+      const { code, message, retryAfterMs = 0 } = status;
+      const hint = rightsHint(status);
       // No longer than leaves time to renew.
       this.#retryAfterMs = Math.min(retryAfterMs, this.#leaseMs / 3);
       this.#options.log.warn('the Lease cannot be read or written', {
         answer: message,
         ...(code !== undefined && { code }),
+        ...(hint !== undefined && { hint }),
       });
       return 'unknown';
     }

@@ -6,7 +6,7 @@
 import type { ObjectKey, ScheduledObject } from '../resource/scheduled-object.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../telemetry/log.ts';
-import { answerOf, apiStatusOf } from './api-error.ts';
+import { answerOf, apiStatusOf, CRD_HINT, rightsHint } from './api-error.ts';
 import type { KubeConnection } from './connect.ts';
 import type { ObjectCache } from './object-cache.ts';
 import type { InformerObserver, RestartReason } from './observer.ts';
@@ -35,6 +35,9 @@ export const DEFAULT_INFORMER_TIMING: InformerTiming = {
   pageSize: 200,
 };
 
+/** A list after an outage is no hurry, and comes when a server that starts has the worst behind it. */
+const AFTER_OUTAGE_MS = 10_000;
+
 export interface ListWatchOptions {
   readonly connection: Pick<KubeConnection, 'stream' | 'heard'>;
   readonly api: Pick<ScheduledTasksApi, 'list'>;
@@ -57,6 +60,11 @@ export class ListWatch {
   #version: string | undefined;
   /** The server's data was restored: the same version may be another state by now. */
   #isRewound = false;
+  /**
+   * The server was out of reach since the last list. Its data may have been set back meanwhile, and its versions may have
+   * passed ours again: then a watch goes on without an error, and only a list tells what it left out.
+   */
+  #wasAway = false;
   #listedAtMs: number | undefined;
   #lastEventMs: number | undefined;
   /** Monotonic; `undefined` while no watch is open. */
@@ -96,6 +104,7 @@ export class ListWatch {
       const next = nextTurn(end, watchedMs, isBack ? 0 : failures, random);
       failures = next.failures;
       before = end.reason;
+      if (watchedMs === 0 && isUnanswered(end)) this.#wasAway = true;
       if (next.begin === 'list') this.#version = undefined;
       if (end.reason === 'rewound') this.#isRewound = true;
       observer.restarted({ namespace: this.#label, reason: end.reason });
@@ -138,6 +147,7 @@ export class ListWatch {
     cache.replace(namespace, objects, unreadable, askedAtMs);
     this.#version = page.resourceVersion;
     this.#isRewound = false;
+    this.#wasAway = false;
     this.#listedAtMs = askedAtMs;
     this.#lastEventMs = clock.now();
     observer.listed({
@@ -166,7 +176,7 @@ export class ListWatch {
     const { connection, clock, namespace, timing } = this.#options;
     const turn = new AbortController();
     const dueInMs = (this.#listedAtMs ?? 0) + timing.relistEveryMs - clock.monotonic();
-    using _relist = clock.after(dueInMs, () => {
+    using _relist = clock.after(this.#wasAway ? Math.min(dueInMs, AFTER_OUTAGE_MS) : dueInMs, () => {
       turn.abort();
     });
     const options = {
@@ -212,7 +222,10 @@ export class ListWatch {
 
   #read(item: unknown, objects: ScheduledObject[], unreadable: Set<ObjectKey>): void {
     const { cache } = this.#options;
-    const read = toScheduledObject(item, this.#isRewound ? undefined : (key) => cache.get(key));
+    const read = toScheduledObject(
+      item,
+      this.#isRewound || this.#wasAway ? undefined : (key) => cache.get(key),
+    );
     if (read.kind === 'object') objects.push(read.object);
     else {
       if (read.key !== undefined) unreadable.add(read.key);
@@ -234,6 +247,10 @@ export class ListWatch {
   }
 }
 
+function isUnanswered({ reason, error }: WatchEnd): boolean {
+  return reason === 'error' && apiStatusOf(error).code === undefined;
+}
+
 /** Asked again after a wait: the compiler takes the first answer for good. */
 const isStopped = (signal: AbortSignal): boolean => signal.aborted;
 
@@ -251,12 +268,6 @@ function tellable(error: unknown): {
   const status = apiStatusOf(error);
   const { code } = status;
   const answer = answerOf(status);
-  const hint = code === undefined ? undefined : HINTS.get(code);
+  const hint = code === 404 ? CRD_HINT : rightsHint(status);
   return { answer, ...(code !== undefined && { code }), ...(hint !== undefined && { hint }) };
 }
-
-const HINTS: ReadonlyMap<number, string> = new Map([
-  [401, 'the token is not accepted'],
-  [403, '`tidemill rbac` prints the rights that are needed'],
-  [404, 'the CRD is not installed: `tidemill crd | kubectl apply --server-side -f -`'],
-]);

@@ -23,10 +23,16 @@ export function loadConfig({ kubeconfig, context, mountPrefix = '' }: ConfigSour
   const known = config.getContexts().map(({ name }) => name);
   throw new TidemillError(
     'CONFIG_INVALID',
-    `the kubeconfig has no context ${JSON.stringify(config.getCurrentContext())} with a cluster: ${
-      known.length === 0 ? 'it has none at all' : `there are ${known.join(', ')}`
-    }`,
+    `${missing(config)}: ${known.length === 0 ? 'it has none at all' : `there are ${known.join(', ')}`}`,
   );
+}
+
+/** An empty file has no current context, whatever the type says. */
+function missing(config: KubeConfig): string {
+  const current: unknown = config.getCurrentContext();
+  return typeof current !== 'string' || current === ''
+    ? 'the kubeconfig has no current context, and none is named'
+    : `the kubeconfig has no context ${JSON.stringify(current)} with a cluster`;
 }
 
 function inCluster(mountPrefix: string): KubeConfig {

@@ -59,12 +59,14 @@ export function rbacObjects(options: RbacOptions): readonly RoleObject[] {
   const namespaces = [...new Set(watchNamespaces)];
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: serviceAccount, namespace } },
-    ...(namespaces.length === 0
-      ? // The namespace in its name keeps two installs in one cluster apart.
-        granted({ name: `${namespace}:${serviceAccount}` }, rules.objects, options)
-      : namespaces.flatMap((watched) =>
-          granted({ name: serviceAccount, namespace: watched }, rules.objects, options),
-        )),
+    ...(namespaces.length === 0 ? [undefined] : namespaces).flatMap((watched) =>
+      // Its own namespace in the name keeps installs apart that share a cluster or a watched namespace.
+      granted(
+        { name: `${namespace}:${serviceAccount}`, ...(watched !== undefined && { namespace: watched }) },
+        rules.objects,
+        options,
+      ),
+    ),
     ...granted({ name: `${serviceAccount}-lease`, namespace }, rules.lease, options),
   ];
 }

@@ -1,10 +1,5 @@
 /** `ScheduledTask` objects on the API server: list, read, patch, and their status. What is read is raw; `toScheduledObject` reads it. */
-import {
-  ApiException,
-  type CustomObjectsApi,
-  PatchStrategy,
-  setHeaderOptions,
-} from '@kubernetes/client-node';
+import { type CustomObjectsApi, PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
 import { z } from 'zod';
 import {
   API_VERSION,
@@ -14,7 +9,8 @@ import {
   type ScheduledTaskStatus,
   VERSION,
 } from '../resource/scheduled-task.ts';
-import { apiStatusOf, kubeError } from './api-error.ts';
+import { TidemillError } from '../runtime/errors.ts';
+import { apiStatusOf, CRD_HINT, kubeError } from './api-error.ts';
 import type { KubeConnection } from './connect.ts';
 
 /** One stable name, so that every replica writes the same fields. */
@@ -151,7 +147,12 @@ async function undefinedWhenMissing(send: () => Promise<unknown>): Promise<unkno
   try {
     return await send();
   } catch (error) {
-    if (error instanceof ApiException && error.code === 404) return undefined;
-    throw error;
+    const { code, reason } = apiStatusOf(error);
+    if (code !== 404) throw error;
+    if (reason === 'NotFound') return undefined;
+    // No object is missing, but the whole resource: nobody may take that for a deletion.
+    throw new TidemillError('KUBE_REFUSED', `the API server knows no ScheduledTask objects: ${CRD_HINT}`, {
+      cause: error,
+    });
   }
 }

@@ -1,7 +1,7 @@
 /** `kubectl tidemill trigger`: asks the controller for one run now, by annotation. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { ScheduledTaskStatus } from '../../resource/scheduled-task.ts';
+import type { ScheduledTask, ScheduledTaskStatus } from '../../resource/scheduled-task.ts';
 import { RUN_NOW, RUN_NOW_PARAMS } from '../../resource/trigger-annotations.ts';
 import { newIncarnation } from '../../task/ids.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
@@ -69,7 +69,7 @@ async function runTrigger({
   const request = options.id ?? `kubectl-${newIncarnation().slice(0, 16)}`;
   const hasParams = options.params !== undefined || options.param.length > 0;
   const params = hasParams ? paramsFrom(options.params, options.param, undefined) : undefined;
-  const trigger = await withObjects(settings, io, async (objects) => {
+  const followed = await withObjects(settings, io, async (objects) => {
     // Both in one patch: the controller must not see the one without the other.
     await objects.patch(name, {
       metadata: {
@@ -79,41 +79,60 @@ async function runTrigger({
         },
       },
     });
-    return (
-      (await settledTrigger(objects, name, request, ANSWER_WITHIN_MS, false)) &&
-      settledTrigger(objects, name, request, options.timeout, options.wait)
-    );
+    const first = await follow(objects, name, request, ANSWER_WITHIN_MS, false);
+    if (first.trigger === undefined || !options.wait) return first;
+    return { ...first, ...(await follow(objects, name, request, options.timeout, true)) };
   });
-  if (json) writeJson(io, trigger ?? { request, state: 'Requested' });
-  else io.stdout.write(`${printable(sentence(name, request, trigger))}\n`);
-  return exitOf(trigger, options.wait);
+  if (json)
+    writeJson(io, followed.trigger ?? { request, state: followed.isDisplaced ? 'Unknown' : 'Requested' });
+  else io.stdout.write(`${printable(sentence(name, request, followed))}\n`);
+  return exitOf(followed.trigger, options.wait);
 }
 
-/** The echo of the request in the status; with `ended`, once it will not change any more. */
-function settledTrigger(
+interface Followed {
+  /** The newest echo of the request that was seen. */
+  readonly trigger?: Trigger;
+  /** Another request stands in the object by now: the status tells of this one no more. */
+  readonly isDisplaced: boolean;
+}
+
+/** Until the request is echoed; with `toEnd`, until the echo will not change any more. */
+async function follow(
   objects: Objects,
   name: string,
   request: string,
   waitMs: number,
-  ended: boolean,
-): Promise<Trigger | undefined> {
-  let newest: Trigger | undefined;
-  return objects
-    .waitFor(name, waitMs, ({ status }) => {
-      const echo = status?.lastTrigger;
-      if (echo?.request !== request) return undefined;
-      newest = echo;
-      return !ended || OVER.has(echo.state ?? '') ? echo : undefined;
-    })
-    .then((found) => found ?? newest);
+  toEnd: boolean,
+): Promise<Followed> {
+  let trigger: Trigger | undefined;
+  const last = await objects.waitFor(name, waitMs, (object) => {
+    const answer = answerTo(object, request);
+    if (answer === 'waiting' || answer === 'displaced') return answer === 'displaced' ? answer : undefined;
+    trigger = answer;
+    return !toEnd || OVER.has(answer.state ?? '') ? 'echoed' : undefined;
+  });
+  return { ...(trigger !== undefined && { trigger }), isDisplaced: last === 'displaced' };
 }
 
-function sentence(name: string, request: string, trigger: Trigger | undefined): string {
+/** What an object tells of a request: there is room for one, in the annotation as in the status. */
+export function answerTo(
+  { metadata, status }: Pick<ScheduledTask, 'metadata' | 'status'>,
+  request: string,
+): Trigger | 'waiting' | 'displaced' {
+  const echo = status?.lastTrigger;
+  if (echo?.request === request) return echo;
+  return metadata.annotations?.[RUN_NOW] === request ? 'waiting' : 'displaced';
+}
+
+function sentence(name: string, request: string, { trigger, isDisplaced }: Followed): string {
   if (trigger === undefined)
-    return `no controller has acted on request ${request} of ${name} yet: it stays asked for, in the annotation ${RUN_NOW}`;
+    return isDisplaced
+      ? `another request took the place of ${request} on ${name} before this one was answered: its events tell what became of both`
+      : `no controller has acted on request ${request} of ${name} yet: it stays asked for, in the annotation ${RUN_NOW}`;
   const run = trigger.runId === undefined ? '' : ` (run ${trigger.runId})`;
   const why = trigger.message === undefined ? '' : `: ${trigger.message}`;
-  return `${name}: ${trigger.state ?? 'unknown'}${run}${why}`;
+  const displaced = isDisplaced ? '; another request has taken its place in the status' : '';
+  return `${name}: ${trigger.state ?? 'unknown'}${run}${why}${displaced}`;
 }
 
 function exitOf(trigger: Trigger | undefined, wait: boolean): ExitCode {

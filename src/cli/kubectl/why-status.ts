@@ -63,7 +63,7 @@ export function slotAnswer(object: ScheduledTask, atMs: number, nowMs: number): 
   return {
     verdict: 'unknown',
     sentences: [
-      `The slot ${showInstant(slotMs)} was decided, but the status keeps only the newest decisions: ask \`tidemill schedules why ${metadata.namespace}/${metadata.name} --at ${showInstant(slotMs)}\`, which reads Redis.`,
+      `The slot ${showInstant(slotMs)} was decided, but the status keeps only the newest decisions: ask \`tidemill schedules why ${metadata.namespace}/${metadata.name} --at ${new Date(slotMs).toISOString()}\`, which reads Redis.`,
       ...about,
     ],
   };

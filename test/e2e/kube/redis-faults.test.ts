@@ -138,6 +138,9 @@ describe('controllers whose Redis fails', () => {
         ...['get', 'st', '-o'],
         'jsonpath={range .items[*]}{.metadata.name} {.status.conditions[*].status} {.status.conditions[*].reason} {.status.conditions[*].lastTransitionTime}{"\\n"}{end}',
       );
+    // An emptied Redis knows no consumer until it registers again, and the controller looks every 10 s.
+    const scheduled = '--for=jsonpath={.status.conditions[?(@.type=="Ready")].reason}=Scheduled';
+    await fleet.kubectl('wait', scheduled, 'st', '--all', '--timeout=40s');
     const before = await conditions();
     const fromMs = await fleet.broker.now();
     const beganMs = performance.now();

@@ -13,6 +13,7 @@ function report(error: unknown, json = false): { code: number; stderr: string } 
 describe('errors of commands', () => {
   test('each kind has its exit code', () => {
     assert.equal(exitCodeOf('BROKER_UNAVAILABLE'), EXIT.unavailable);
+    assert.equal(exitCodeOf('KUBE_UNAVAILABLE'), EXIT.unavailable);
     assert.equal(exitCodeOf('BROKER_UNSUITABLE'), EXIT.config);
     assert.equal(exitCodeOf('TASKS_NOT_LOADED'), EXIT.config);
     assert.equal(exitCodeOf('PARAMS_INVALID'), EXIT.usage);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiException } from '@kubernetes/client-node';
-import { apiStatusOf, kubeError } from '../../../src/kube/api-error.ts';
+import { apiStatusOf, kubeError, rightsHint } from '../../../src/kube/api-error.ts';
 import { TidemillError } from '../../../src/runtime/errors.ts';
 
 const status = (more: object): string =>
@@ -73,4 +73,11 @@ test('users get a code by what they can do about it, and a message without bodie
   assert.equal(away.code, 'KUBE_UNAVAILABLE');
   assert.equal(away.message, 'cannot list things: connect ECONNREFUSED 10.0.0.1:443');
   assert.equal(kubeError(away, 'do more'), away);
+});
+
+test('credentials and rights have a hint, anything else has none', () => {
+  assert.match(rightsHint({ code: 403, message: '' }) ?? '', /tidemill rbac/);
+  assert.match(rightsHint({ code: 401, message: '' }) ?? '', /token/);
+  assert.equal(rightsHint({ code: 404, message: '' }), undefined);
+  assert.equal(rightsHint({ message: 'connect ECONNREFUSED' }), undefined);
 });

@@ -62,6 +62,11 @@ test('what is missing is named', async () => {
   assert.throws(() => loadConfig({ kubeconfig: join(folder, 'junk') }), { ...config, message: /junk/ });
   await writeFile(join(folder, 'empty'), '');
   assert.throws(() => loadConfig({ kubeconfig: join(folder, 'empty') }), config);
+  await writeFile(join(folder, 'other'), 'some: text');
+  assert.throws(() => loadConfig({ kubeconfig: join(folder, 'other') }), {
+    ...config,
+    message: /no current context.*none at all/,
+  });
   assert.throws(() => loadConfig({ mountPrefix: folder }), { ...config, message: /no pod/ });
   const nowhere = await write('nowhere', 'nowhere', 'not a url');
   assert.throws(() => connectKube({ kubeconfig: nowhere, clock: systemClock }), {

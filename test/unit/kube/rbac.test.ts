@@ -34,13 +34,13 @@ test('all namespaces take a ClusterRole for the objects; the Lease stays in its 
   ]);
 });
 
-test('named namespaces take a Role in each, and nothing of the whole cluster', () => {
+test('named namespaces take a Role in each, under a name that no other install uses, and nothing of the whole cluster', () => {
   assert.deepEqual(names(['a', 'tidemill', 'a']), [
     'ServiceAccount tidemill/sa',
-    'Role a/sa',
-    'RoleBinding a/sa',
-    'Role tidemill/sa',
-    'RoleBinding tidemill/sa',
+    'Role a/tidemill:sa',
+    'RoleBinding a/tidemill:sa',
+    'Role tidemill/tidemill:sa',
+    'RoleBinding tidemill/tidemill:sa',
     'Role tidemill/sa-lease',
     'RoleBinding tidemill/sa-lease',
   ]);
