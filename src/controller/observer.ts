@@ -61,7 +61,7 @@ export interface EngineObserver {
   refusedForMemory(event: { readonly queue: string; readonly schedules: number }): void;
   /** A call failed; the queue is left alone for `retryMs`, then read back. */
   callFailed(event: { readonly queue: string; readonly error: unknown; readonly retryMs: number }): void;
-  /** A sweep withdrew schedules whose objects are gone; `held`: too many at once, it waits for a second list. */
+  /** A sweep withdrew schedules whose objects are gone; `held`: too many at once, each is asked for first. */
   swept(event: { readonly queue: string; readonly withdrawn: number; readonly held: number }): void;
   /** An object was marked to be reconciled, handed out after waiting, given back, or marked again after a failure. */
   keyAdded(): void;

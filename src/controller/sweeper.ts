@@ -6,7 +6,7 @@
 import type { EngineContext } from './engine-context.ts';
 import { keyOf, type ObjectKey } from '../resource/scheduled-object.ts';
 
-/** A sweep of more than this share of a queue waits for a second list: an empty answer is more often a fault than a wish. */
+/** More than this share of a queue is withdrawn only when a second list, or a read of each, says the same: an empty answer is more often a fault than a wish. */
 const LARGEST_SHARE = 0.5;
 /** The next list may be minutes away: up to so many absentees are read one by one at a look. */
 const READS_PER_LOOK = 20;
@@ -64,8 +64,8 @@ export class Sweeper {
   }
 
   /**
-   * Before there is a list to go by: or an engine that stood still, or is cut off, would fire for what was deleted before
-   * this one took over. Two answers say of each that it is gone, the list and its own read, so no share is too large.
+   * Before there is a list to go by, or when it said too much: an engine that stood still, or is cut off, would go on firing
+   * for what is gone. Two answers say of each that it is, the list and its own read, so no share is too large.
    */
   async #ask(queue: string, snapshot: Snapshot): Promise<void> {
     const gone: Adopted[] = [];
@@ -78,7 +78,10 @@ export class Sweeper {
   }
 
   async #sweep(queue: string, snapshot: Snapshot, listedAtMs: number): Promise<void> {
-    if (snapshot.heldAtMs === listedAtMs) return;
+    if (snapshot.heldAtMs === listedAtMs) {
+      await this.#ask(queue, snapshot);
+      return;
+    }
     const gone = this.#absentOf(queue, snapshot);
     if (gone.length > snapshot.schedules.length * LARGEST_SHARE && snapshot.heldAtMs === undefined) {
       snapshot.heldAtMs = listedAtMs;
@@ -111,7 +114,7 @@ export class Sweeper {
     observer.swept({ queue, withdrawn, held });
     const message =
       held > 0
-        ? 'most objects are gone: the sweep waits for a second list'
+        ? 'most objects are gone from the list: each is asked for before it is withdrawn'
         : 'schedules without an object were withdrawn';
     log.warn(message, { queue, schedules: withdrawn + held });
   }

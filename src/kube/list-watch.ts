@@ -61,8 +61,9 @@ export class ListWatch {
   /** The server's data was restored: the same version may be another state by now. */
   #isRewound = false;
   /**
-   * The server was out of reach since the last list. Its data may have been set back meanwhile, and its versions may have
-   * passed ours again: then a watch goes on without an error, and only a list tells what it left out.
+   * The server failed us since the last list. Its data may have been set back meanwhile, and its versions may have passed
+   * ours again: then a watch goes on without an error, and only a list tells what it left out. One that has just started
+   * may answer no more than that we have no rights, so every kind of failure counts.
    */
   #wasAway = false;
   #listedAtMs: number | undefined;
@@ -104,7 +105,7 @@ export class ListWatch {
       const next = nextTurn(end, watchedMs, isBack ? 0 : failures, random);
       failures = next.failures;
       before = end.reason;
-      if (watchedMs === 0 && isUnanswered(end)) this.#wasAway = true;
+      if (end.reason === 'error') this.#wasAway = true;
       if (next.begin === 'list') this.#version = undefined;
       if (end.reason === 'rewound') this.#isRewound = true;
       observer.restarted({ namespace: this.#label, reason: end.reason });
@@ -245,10 +246,6 @@ export class ListWatch {
     if (error === undefined) log.debug('the watch is begun anew', fields);
     else log.warn('the watch failed and is begun anew', { ...fields, ...tellable(error) });
   }
-}
-
-function isUnanswered({ reason, error }: WatchEnd): boolean {
-  return reason === 'error' && apiStatusOf(error).code === undefined;
 }
 
 /** Asked again after a wait: the compiler takes the first answer for good. */

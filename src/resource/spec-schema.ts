@@ -230,7 +230,7 @@ export const SpecFieldsSchema = z.object({
     .meta({ description: 'True stops new runs. What came due meanwhile never runs later.' }),
   concurrencyPolicy: z.enum(CONCURRENCY_POLICIES).default('Forbid').meta({
     description:
-      'What happens when a slot comes while a run is in flight: Forbid skips the slot, Allow runs both, Replace cancels the earlier run. The default differs from CronJob, where it is Allow.',
+      'What happens when a slot comes while a run is in flight: Forbid skips the slot, Allow runs both, Replace cancels the earlier run. Unset means Forbid (in a CronJob it means Allow).',
   }),
   startingDeadlineSeconds: integer(
     'int64',
@@ -239,7 +239,7 @@ export const SpecFieldsSchema = z.object({
   ).optional(),
   missedRunPolicy: z.enum(MISSED_RUN_POLICIES).default('Latest').meta({
     description:
-      'What happens with slots that were noticed more than 30 s late: Latest runs the newest, Skip none, All each of them up to maxCatchUp.',
+      'What happens with slots that were noticed more than 30 s late: Latest runs the newest, Skip none, All each of them up to maxCatchUp. Unset means Latest.',
   }),
   maxCatchUp: integer(
     'int32',

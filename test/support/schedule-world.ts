@@ -140,6 +140,15 @@ export class CachedSource implements ObjectSource {
     this.#listedAtMs = this.#clock.monotonic();
   }
 
+  /** A list that the server answered empty by mistake: every object seems gone. */
+  relistEmpty(): void {
+    for (const key of [...this.#cache.keys()]) {
+      this.#cache.delete(key);
+      for (const listener of this.#listeners) listener(key);
+    }
+    this.#listedAtMs = this.#clock.monotonic();
+  }
+
   close(): void {
     this.#stop();
   }

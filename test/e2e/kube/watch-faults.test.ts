@@ -10,8 +10,8 @@ import { metricOf } from './metrics-of.ts';
 const CONVERGED_MS = 60_000;
 /** Writes between snapshot and restore: more than an API server makes by itself while it starts. */
 const FILLERS = 80;
-/** A deleted object fires no more once a list told of it, and the sweep that withdraws it comes every 5 s. */
-const SWEPT_MS = 10_000;
+/** A deleted object fires no more once a list told of it, and a sweep (every 5 s) withdraws it after. */
+const SWEPT_MS = 15_000;
 
 /** Of each generation, by the second that its edit writes. */
 const INTERVALS: Readonly<Record<number, string>> = { 1: '300ms', 2: '500ms', 3: '700ms' };

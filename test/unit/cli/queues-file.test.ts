@@ -1,9 +1,13 @@
 /** The file that opens queues to namespaces and tasks: what is wrong in it is named, and a change is in force without a restart. */
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseQueuesFile, QueuesFile } from '../../../src/cli/queues-file.ts';
+import { parseManifests } from '../../../src/resource/manifest.ts';
 import { ProblemsError } from '../../../src/runtime/errors.ts';
 import { VirtualClock } from '../../../src/runtime/virtual-clock.ts';
+import { DEFAULT_QUEUE } from '../../../src/task/names.ts';
 import type { TaskLog } from '../../../src/task/types.ts';
 
 const GOOD = `
@@ -145,4 +149,20 @@ test('a file that is wrong at start is refused', () => {
       }),
     /q\.yaml: cannot be read: ENOENT/,
   );
+});
+
+test('the queues of the example take all of its schedules', () => {
+  const example = join(import.meta.dirname, '../../../examples/harbour');
+  const { policy } = new QueuesFile('queues.yaml', {
+    clock: new VirtualClock(0),
+    cwd: example,
+    readFile: (path) => readFileSync(path, 'utf8'),
+  });
+  const schedules = join(example, 'schedules');
+  const objects = readdirSync(schedules).flatMap(
+    (file) => parseManifests(readFileSync(join(schedules, file), 'utf8'), file).objects,
+  );
+  assert.ok(objects.length > 0);
+  for (const { namespace, name, spec } of objects)
+    assert.equal(policy({ namespace, name, queue: spec.queue ?? DEFAULT_QUEUE, task: spec.task }), undefined);
 });

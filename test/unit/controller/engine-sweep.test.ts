@@ -79,19 +79,34 @@ describe('the schedule engine and objects that go', () => {
     assert.deepEqual(await withdrawn('uid-3'), [false]);
   });
 
-  test('a sweep of more than half waits for a second list', async () => {
+  test('a sweep of more than half waits until each object was asked for', async () => {
     for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
     const { source, events } = world.start();
     await world.clock.advanceBy(12 * SECOND);
     world.store.delete('a');
     world.store.delete('b');
     source.relist();
-    await world.clock.advanceBy(10 * SECOND);
+    await world.clock.advanceBy(5 * SECOND);
     assert.ok(events.includes('swept 0 held 2'));
     assert.equal((await world.broker.queue('default').schedules.states(['uid-1']))[0]?.withdrawn, false);
-    source.relist();
-    await world.clock.advanceBy(10 * SECOND);
+    await world.clock.advanceBy(5 * SECOND);
     assert.ok(events.includes('swept 2 held 0'));
+  });
+
+  test('a list that is empty by mistake withdraws nothing: the objects are there when they are asked for', async () => {
+    for (const name of ['a', 'b', 'c']) world.store.create(name, { every: '10s' });
+    const { source, events } = world.start();
+    await world.clock.advanceBy(12 * SECOND);
+    source.relistEmpty();
+    await world.clock.advanceBy(MINUTE);
+    assert.ok(events.includes('swept 0 held 3'));
+    assert.ok(!events.some((event) => /swept [1-9]/.test(event)));
+    const states = await world.broker.queue('default').schedules.states(['uid-1', 'uid-2', 'uid-3']);
+    assert.deepEqual(
+      states.map((state) => state?.withdrawn),
+      [false, false, false],
+    );
+    assert.ok((await world.fired('a')).length >= 6, 'what was read is served again');
   });
 
   test('a list from before an object was made does not withdraw it', async () => {
