@@ -1,5 +1,6 @@
 /** Writes down what the engine decides, for whoever reads the log of a scheduler or controller. */
 import type { EngineObserver } from '../controller/observer.ts';
+import type { DecisionReason } from '../schedule/reasons.ts';
 import type { Log } from '../telemetry/log.ts';
 
 /** Decisions that a user could wonder about. */
@@ -15,8 +16,9 @@ export function engineLog(log: Log): Partial<EngineObserver> {
         reason,
         lagMs,
       }),
+    // A fast schedule would fill the log with these: the record, the metrics and the events of the object tell of them.
     skipped: ({ namespace, name, task, slotMs, reason }) =>
-      log.info('slot skipped', { schedule: `${namespace}/${name}`, task, slot: at(slotMs), reason }),
+      log.debug('slot skipped', { schedule: `${namespace}/${name}`, task, slot: at(slotMs), reason }),
     // Whoever asked may see one word of it: here stands the whole.
     triggered: ({ namespace, name, task, request, state, runId, message }) =>
       log[state === 'Refused' || state === 'Skipped' ? 'warn' : 'info']('run asked for by hand', {
@@ -28,7 +30,7 @@ export function engineLog(log: Log): Partial<EngineObserver> {
         problem: message,
       }),
     missed: ({ namespace, name, task, fromMs, toMs, count, reason }) =>
-      log.warn('slots missed', {
+      log[isToldByCondition(reason) ? 'debug' : 'warn']('slots missed', {
         schedule: `${namespace}/${name}`,
         task,
         from: at(fromMs),
@@ -37,4 +39,9 @@ export function engineLog(log: Log): Partial<EngineObserver> {
         reason,
       }),
   };
+}
+
+/** For as long as the object stays as it is, every slot is missed: its condition says why, once. */
+function isToldByCondition(reason: DecisionReason): boolean {
+  return reason === 'InvalidParams' || reason === 'QueueNotAllowed' || reason === 'InvalidSchedule';
 }

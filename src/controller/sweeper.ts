@@ -10,6 +10,8 @@ import { keyOf, type ObjectKey } from '../resource/scheduled-object.ts';
 const LARGEST_SHARE = 0.5;
 /** The next list may be minutes away: up to so many absentees are read one by one at a look. */
 const READS_PER_LOOK = 20;
+/** Where no list comes by, what the broker knows is asked for again after this. */
+const SNAPSHOT_EVERY_MS = 60_000;
 
 interface Adopted {
   readonly uid: string;
@@ -75,6 +77,10 @@ export class Sweeper {
     }
     await this.#withdraw(queue, gone);
     snapshot.schedules = snapshot.schedules.filter((schedule) => !gone.includes(schedule));
+    const isOld = this.#context.clock.monotonic() - snapshot.takenAtMs >= SNAPSHOT_EVERY_MS;
+    const isDone = this.#absentOf(queue, snapshot).length === 0;
+    // What was adopted since, and is gone as well, is in no snapshot yet.
+    if (isDone && (isOld || snapshot.heldAtMs !== undefined)) await this.#snapshot(queue);
   }
 
   async #sweep(queue: string, snapshot: Snapshot, listedAtMs: number): Promise<void> {

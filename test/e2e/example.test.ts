@@ -11,15 +11,15 @@ import { until } from '../support/until.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const README_REDIS = 'redis://127.0.0.1:6379';
 
-/** The lines of the README that name Redis, as argument lists for node: `npm run x -- args` is looked up in package.json. */
+/** The lines of the README's part about Redis alone that name it, as argument lists for node: `npm run x -- args` is looked up in package.json. */
 function readmeLines(redisUrl: string): readonly (readonly string[])[] {
   const scripts: unknown = Reflect.get(
     JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as object,
     'scripts',
   );
-  const lines = readFileSync(join(ROOT, 'README.md'), 'utf8')
-    .split('\n')
-    .filter((line) => line.startsWith('npm run ') && line.includes(README_REDIS));
+  const [, part = ''] =
+    /\n### The same on Redis(.*?)\n##/s.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
+  const lines = part.split('\n').filter((line) => line.startsWith('npm run ') && line.includes(README_REDIS));
   return lines.map((line) => {
     const [, name = '', args = ''] = /^npm run (\S+) -- (.*)$/.exec(line) ?? [];
     const script = String(Reflect.get(scripts as object, name));

@@ -124,7 +124,11 @@ describe('a watch that lost history', () => {
       },
       {
         deadlineMs: CONVERGED_MS,
-        describe: () => `${seen}\n${controller.process.lines.slice(-8).join('\n')}`,
+        describe: () =>
+          `${seen}\n${controller.process.lines
+            .slice(-40)
+            .map((line) => line.slice(0, 260))
+            .join('\n')}`,
       },
     );
   }
