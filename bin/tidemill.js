@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 import { start } from './start.js';
 
-start('cli/main', 'runProcess');
+start('cli/launch', 'launch');

@@ -1,5 +1,4 @@
 /** The Kubernetes side of a controller, ready to be wired to the engine. Loaded on demand: the client library is 90 MB of memory. */
-import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { connectKube, type KubeConnection } from '../kube/connect.ts';
 import { KubeEventStore } from '../kube/event-api.ts';
@@ -9,6 +8,7 @@ import { runWithLease } from '../kube/lease-election.ts';
 import type { RestartReason } from '../kube/observer.ts';
 import { ScheduledTasksApi } from '../kube/scheduled-tasks.ts';
 import { KubeStatusStore } from '../kube/status-api.ts';
+import { newIncarnation } from '../task/ids.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Io } from './io.ts';
 import { type KubeSettings, kubeSource } from './kube-settings.ts';
@@ -59,7 +59,7 @@ export function openCluster(
     observer: { requestFinished: (request) => watch.requested(request) },
   });
   const api = new ScheduledTasksApi(connection, { patient: false });
-  const identity = `${hostname()}_${randomBytes(6).toString('hex')}`;
+  const identity = `${hostname()}_${newIncarnation()}`;
   const lease = {
     namespace: settings.leaseNamespace ?? connection.namespace,
     name: settings.leaseName,

@@ -7,7 +7,6 @@ import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts';
 import { type Io, processIo } from './io.ts';
 import { reportError } from './report-error.ts';
 import { COMMAND_SETTINGS } from './settings.ts';
-import { keepHeapSmall } from './small-heap.ts';
 import { VERSION } from './version.ts';
 
 export type CreateProgram = (surroundings: Surroundings) => Command;
@@ -77,7 +76,6 @@ export function newProgram(
 
 /** What the binaries call. Ends the process. */
 export async function runProcess(create: CreateProgram = createProgram): Promise<void> {
-  if (create === createProgram && process.argv[2] === 'controller') keepHeapSmall();
   // A reader such as `head` that has seen enough closes the pipe: that is no failure of ours.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {

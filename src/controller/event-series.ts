@@ -5,11 +5,11 @@
  * 5 minutes. Beyond that, all objects together share one rate. No timers: the owner asks, and looks at `nextAtMs`.
  */
 import { createHash } from 'node:crypto';
+import { cut } from '../runtime/printable.ts';
 import { DueHeap } from './due-heap.ts';
 import type { EventIntent } from './event-intents.ts';
 import { EVENTS } from './event-reasons.ts';
 import type { EventRecord } from './event-store.ts';
-import { cut } from './status-values.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface EventTarget {

@@ -8,20 +8,19 @@ import { z } from 'zod';
 import type { TriggerRefusal } from '../broker/broker.ts';
 import { paramsProblem } from '../resource/params.ts';
 import type { ScheduledObject } from '../resource/scheduled-object.ts';
+import { REQUEST_MAX_LENGTH, RUN_NOW, RUN_NOW_PARAMS } from '../resource/trigger-annotations.ts';
 import { messageOf, ProblemsError } from '../runtime/errors.ts';
 import { parseParamsText } from '../task/params.ts';
 import type { Entry } from './entry.ts';
 import type { TaskCatalog } from './task-catalog.ts';
-import { echoedRequest, REQUEST_ID_MAX_LENGTH } from './trigger.ts';
+import { echoedRequest } from './trigger.ts';
 import type { QueuePolicy } from './verdict.ts';
 
-export const RUN_NOW_ANNOTATION = 'tidemill.dev/run-now';
-export const RUN_NOW_PARAMS_ANNOTATION = 'tidemill.dev/run-now-params';
 /** Where the params of a request stand, for messages. */
-export const ANNOTATED_PARAMS = `metadata.annotations[${RUN_NOW_PARAMS_ANNOTATION}]`;
+export const ANNOTATED_PARAMS = `metadata.annotations[${RUN_NOW_PARAMS}]`;
 /** It becomes part of a run id. */
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:+-]{0,62}$/;
-export const REQUEST_ID_RULE = `must be 1 to ${REQUEST_ID_MAX_LENGTH} letters, digits, '.', '_', ':', '+' or '-', and begin with a letter or digit`;
+export const REQUEST_ID_RULE = `must be 1 to ${REQUEST_MAX_LENGTH} letters, digits, '.', '_', ':', '+' or '-', and begin with a letter or digit`;
 
 /** A request that no engine has read within this is given up, and said so in the schedule's log: after hours nobody waits for it. */
 export const REQUEST_KEPT_MS = 10 * 60_000;
@@ -40,9 +39,9 @@ export const isRequestId = (text: string): boolean => REQUEST_ID_PATTERN.test(te
  * there they mean nothing: `tidemill schedules trigger` is for those.
  */
 function askedBy({ annotations, resourceVersion }: ScheduledObject): Asked | undefined {
-  const request = annotations?.[RUN_NOW_ANNOTATION];
+  const request = annotations?.[RUN_NOW];
   if (request === undefined || request === '' || resourceVersion === undefined) return undefined;
-  const params = annotations?.[RUN_NOW_PARAMS_ANNOTATION];
+  const params = annotations?.[RUN_NOW_PARAMS];
   return { request, ...(params !== undefined && { params }) };
 }
 

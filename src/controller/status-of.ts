@@ -8,10 +8,11 @@ import { CONDITION_TYPES, type ConditionType, firesAnyway } from '../resource/co
 import { msOf } from '../resource/field-types.ts';
 import type { ScheduledObject } from '../resource/scheduled-object.ts';
 import { NOT_SEEN_YET, type ScheduledTaskStatus } from '../resource/status-schema.ts';
+import { cut } from '../runtime/printable.ts';
 import type { LastRun } from '../task/schedule-state.ts';
 import { RECENT_DECISIONS, type RecentDecision } from './entry.ts';
 import type { ObjectReport } from './sink.ts';
-import { cut, laterTime, millisOf, rfc3339, seconds } from './status-values.ts';
+import { laterTime, millisOf, rfc3339, seconds } from './status-values.ts';
 import type { TriggerEcho } from './trigger.ts';
 
 /** The next slot of a schedule faster than this would be past before anybody reads it. */

@@ -1,6 +1,4 @@
-/** Values as the API server takes them: times in RFC 3339, texts within their length. */
-import { escapeControls } from '../runtime/printable.ts';
-
+/** Values as the API server takes them: times in RFC 3339; and whether two are the same. */
 /** Years 0 to 9999: what RFC 3339 can write. */
 const EARLIEST_MS = Date.parse('0000-01-01T00:00:00Z');
 const LATEST_MS = Date.parse('9999-12-31T23:59:59.999Z');
@@ -25,24 +23,6 @@ export function laterTime(known: string | undefined, ms: number | undefined): st
   const knownMs = millisOf(known);
   if (knownMs !== undefined && !(ms !== undefined && ms > knownMs)) return known;
   return rfc3339(ms) ?? known;
-}
-
-/**
- * At most `maxLength` characters, with escapes for what a terminal obeys, and no half of a pair: what the API server would
- * store otherwise is not what was sent, and comparing both would never end.
- */
-export function cut(text: string, maxLength: number): string;
-export function cut(text: string | undefined, maxLength: number): string | undefined;
-export function cut(text: string | undefined, maxLength: number): string | undefined {
-  if (text === undefined) return undefined;
-  // An escape is longer than what it stands for; what is far beyond the bound need not be looked at.
-  const plain = plainLines(text.slice(0, maxLength + 1).toWellFormed());
-  return plain.length <= maxLength ? plain : `${plain.slice(0, maxLength - 1).toWellFormed()}…`;
-}
-
-/** Line breaks stay: the message of a failed run has some. */
-export function plainLines(text: string): string {
-  return text.split('\n').map(escapeControls).join('\n');
 }
 
 /** Whether two values are the same JSON; a field that is undefined is an absent one. */

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { InspectPort } from '../broker/broker.ts';
 import { messageOf } from '../runtime/errors.ts';
+import { cut } from '../runtime/printable.ts';
 import type { TaskLog } from '../task/types.ts';
 import type { TaskDescription } from '../task/manifest.ts';
 import type { Priority } from '../task/run.ts';
-import { cut } from './status-values.ts';
 
 /** Compiled schemas kept; a queue with more live ones compiles some of them again. */
 const SCHEMAS_KEPT = 1_000;

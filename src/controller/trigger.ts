@@ -1,10 +1,9 @@
 /** Runs by hand as an object's status echoes them. */
 import type { FireDecision, TriggerRefusal } from '../broker/broker.ts';
 import type { ScheduledTaskStatus } from '../resource/status-schema.ts';
+import { REQUEST_MAX_LENGTH } from '../resource/trigger-annotations.ts';
 import { isTerminal, type RunError, type RunRecord, type RunState } from '../task/run.ts';
 import type { DecisionRecord } from '../task/schedule-state.ts';
-
-export const REQUEST_ID_MAX_LENGTH = 63;
 
 export const TRIGGER_STATES = [
   'Recorded', // the annotation was there when the object was first seen: noted, and not acted on
@@ -31,8 +30,7 @@ export interface TriggerEcho {
 }
 
 /** The request as a status can hold it. */
-export const echoedRequest = (request: string): string =>
-  request.slice(0, REQUEST_ID_MAX_LENGTH).toWellFormed();
+export const echoedRequest = (request: string): string => request.slice(0, REQUEST_MAX_LENGTH).toWellFormed();
 
 /** It ended, or never began: nothing more will change it. */
 export const isFinal = ({ state }: TriggerEcho): boolean => state !== 'Enqueued' && state !== 'Running';

@@ -7,6 +7,7 @@
  */
 import type { FireReply, Queue, RequestedRun } from '../broker/broker.ts';
 import type { ObjectKey } from '../resource/scheduled-object.ts';
+import { RUN_NOW } from '../resource/trigger-annotations.ts';
 import { triggerRunId } from '../task/ids.ts';
 import type { StaleEntry } from './adopter.ts';
 import type { EngineContext } from './engine-context.ts';
@@ -21,7 +22,6 @@ import {
   openRequest,
   REQUEST_ID_RULE,
   REQUEST_KEPT_MS,
-  RUN_NOW_ANNOTATION,
 } from './run-now.ts';
 import type { TaskCatalog } from './task-catalog.ts';
 import {
@@ -131,7 +131,7 @@ export class Triggers {
     const told = echoOfStatus(entry.object.status);
     const isNews =
       told !== undefined &&
-      told.request === entry.object.annotations?.[RUN_NOW_ANNOTATION] &&
+      told.request === entry.object.annotations?.[RUN_NOW] &&
       told.request !== entry.trigger?.request;
     if (isNews) entry.trigger = told;
     this.#watch(entry);
@@ -259,4 +259,4 @@ function unfired(entry: Entry, reply: Exclude<FireReply, { readonly outcome: 'ok
 }
 
 const invalidId = ({ request }: Asked): string =>
-  `metadata.annotations[${RUN_NOW_ANNOTATION}]: ${JSON.stringify(request.slice(0, 80))} ${REQUEST_ID_RULE}`;
+  `metadata.annotations[${RUN_NOW}]: ${JSON.stringify(request.slice(0, 80))} ${REQUEST_ID_RULE}`;

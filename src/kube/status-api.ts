@@ -1,18 +1,14 @@
 /** Writes statuses by server-side apply; says what became of each write in the words that the controller knows. */
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../telemetry/log.ts';
 import { apiStatusOf } from './api-error.ts';
 import { isRefusal, KubeBusyError } from './busy-error.ts';
 import type { ScheduledTasksApi, StatusWrite } from './scheduled-tasks.ts';
 
-/** What a logger must be able to do. */
-interface Log {
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
-
 export interface KubeStatusStoreOptions {
   readonly tasks: Pick<ScheduledTasksApi, 'applyStatus'>;
   readonly clock: Clock;
-  readonly log: Log;
+  readonly log: Pick<Log, 'error'>;
 }
 
 export class KubeStatusStore {

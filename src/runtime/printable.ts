@@ -11,3 +11,21 @@ export const escapeRisky = (text: string): string => text.replace(RISKY, escaped
 
 /** For any text on one line. */
 export const escapeControls = (text: string): string => escapeRisky(text.replace(CONTROLS, escaped));
+
+/**
+ * At most `maxLength` characters, with escapes for what a terminal obeys, and no half of a pair: what an API server would
+ * store otherwise is not what was sent, and comparing both would never end.
+ */
+export function cut(text: string, maxLength: number): string;
+export function cut(text: string | undefined, maxLength: number): string | undefined;
+export function cut(text: string | undefined, maxLength: number): string | undefined {
+  if (text === undefined) return undefined;
+  // An escape is longer than what it stands for; what is far beyond the bound need not be looked at.
+  const plain = plainLines(text.slice(0, maxLength + 1).toWellFormed());
+  return plain.length <= maxLength ? plain : `${plain.slice(0, maxLength - 1).toWellFormed()}…`;
+}
+
+/** Line breaks stay: the message of a failed run has some. */
+function plainLines(text: string): string {
+  return text.split('\n').map(escapeControls).join('\n');
+}

@@ -180,7 +180,7 @@ export interface ContractOptions<Input, Output, Result> {
   readonly name: string;
   /** Schema of the params. Producers send its input as JSON, `run` gets its output. Default: no params. */
   readonly params?: z.ZodType<Output, Input>;
-  /** Schema of the returned value as JSON. Default: any JSON. */
+  /** Schema of the returned value as JSON. Default: all JSON is taken. */
   readonly result?: z.ZodType<Result>;
 }
 

@@ -1,6 +1,9 @@
 /** The metrics that only a controller exports, under the names of controller-runtime and client-go where those have one. */
 import type { MetricDefinition } from './metric-definition.ts';
 
+/** From one object in a quiet queue to a queue that hangs. */
+const WORK_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60] as const;
+
 export const CONTROLLER_METRICS = {
   leader_election_master_status: {
     type: 'gauge',
@@ -25,7 +28,7 @@ export const CONTROLLER_METRICS = {
     labels: ['controller'],
     help: 'Time of one turn of a queue that had objects to look at',
     who: 'controller',
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
+    buckets: WORK_BUCKETS,
   },
   controller_runtime_active_workers: {
     type: 'gauge',
@@ -62,14 +65,14 @@ export const CONTROLLER_METRICS = {
     labels: ['name', 'controller'],
     help: 'How long an object waited to be looked at',
     who: 'controller',
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
+    buckets: WORK_BUCKETS,
   },
   workqueue_work_duration_seconds: {
     type: 'histogram',
     labels: ['name', 'controller'],
     help: 'How long an object was looked at; they go in batches, so this is the time of the batch',
     who: 'controller',
-    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60],
+    buckets: WORK_BUCKETS,
   },
   workqueue_unfinished_work_seconds: {
     type: 'gauge',

@@ -1,4 +1,4 @@
 /** `tidemill` from the sources, whatever `dist/` holds: the binary prefers what was built. */
-import { runProcess } from '../../src/cli/main.ts';
+import { launch } from '../../src/cli/launch.ts';
 
-await runProcess();
+await launch();

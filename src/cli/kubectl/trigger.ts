@@ -1,6 +1,8 @@
 /** `kubectl tidemill trigger`: asks the controller for one run now, by annotation. */
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { isRequestId, REQUEST_ID_RULE } from '../../controller/run-now.ts';
+import { echoOfStatus, isFinal } from '../../controller/trigger.ts';
 import type { ScheduledTask, ScheduledTaskStatus } from '../../resource/scheduled-task.ts';
 import { RUN_NOW, RUN_NOW_PARAMS } from '../../resource/trigger-annotations.ts';
 import { newIncarnation } from '../../task/ids.ts';
@@ -16,14 +18,12 @@ import { type Objects, withObjects } from './objects.ts';
 const TriggerOptions = z.object({
   params: z.string().optional(),
   param: z.array(z.string()).default([]),
-  id: z.string().max(63, '--id must have at most 63 characters').min(1, '--id must not be empty').optional(),
+  id: z.string().refine(isRequestId, `--id ${REQUEST_ID_RULE}`).optional(),
   wait: z.boolean().default(false),
   timeout: durationOption('--timeout', '60s'),
 });
 
 type Trigger = NonNullable<ScheduledTaskStatus['lastTrigger']>;
-/** What becomes of a request without a run that would have to end. */
-const OVER = new Set(['Recorded', 'Refused', 'Skipped', 'Succeeded', 'Failed', 'Cancelled', 'Expired']);
 const GOOD_AT_ONCE = new Set(['Enqueued', 'Running', 'Succeeded']);
 
 /** A controller acts on an annotation within a second or two; a takeover takes up to 25 s. */
@@ -109,7 +109,8 @@ async function follow(
     const answer = answerTo(object, request);
     if (answer === 'waiting' || answer === 'displaced') return answer === 'displaced' ? answer : undefined;
     trigger = answer;
-    return !toEnd || OVER.has(answer.state ?? '') ? 'echoed' : undefined;
+    const echo = echoOfStatus(object.status);
+    return !toEnd || (echo !== undefined && isFinal(echo)) ? 'echoed' : undefined;
   });
   return { ...(trigger !== undefined && { trigger }), isDisplaced: last === 'displaced' };
 }

@@ -1,19 +1,16 @@
 /** Wrong and hostile manifests, all at once: each is refused by the server or told of in a condition that names the field, and the controller works on. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { toScheduledObject } from '../../../src/kube/to-scheduled-object.ts';
 import { GROUP, KIND, PLURAL, VERSION } from '../../../src/resource/scheduled-task.ts';
 import { ScheduledTaskStatusSchema } from '../../../src/resource/status-schema.ts';
 import { assertPlain, assertUnpolluted } from '../../corpus/case.ts';
-import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { type Controller, ControllerFleet } from './controllers.ts';
 import { manifestCases } from './manifest-cases.ts';
 import { RawApi } from './raw-api.ts';
 
-const TASKS = join(import.meta.dirname, '../../fixtures/e2e/tasks.ts');
 const GOOD = { task: 'work', every: '500ms', params: { ms: 1 }, concurrencyPolicy: 'Allow' };
 /** What a terminal obeys, or shows in another order than it stands. */
 const UNPRINTABLE = /[^\P{Cc}\n]|[\u2028-\u202e\u2066-\u2069\ufeff]/u;
@@ -29,23 +26,17 @@ type Stored = z.output<typeof ObjectSchema>;
 
 describe('bad manifests', () => {
   let fleet: ControllerFleet;
-  let consumer: TidemillProcess;
   let controller: Controller;
   let api: RawApi;
   before(async () => {
     fleet = await ControllerFleet.start();
-    consumer = new TidemillProcess([
-      ...['consumer', '--tasks', TASKS, '--redis', fleet.redis.url],
-      ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
-    ]);
-    await consumer.line(/consumer started/);
+    await fleet.consumer();
     controller = await fleet.controller(['--log-level', 'debug']);
     await fleet.leads(controller);
     api = await RawApi.connect(fleet.plane, fleet.namespace);
   });
   after(async () => {
     api[Symbol.dispose]();
-    await consumer[Symbol.asyncDispose]();
     await fleet[Symbol.asyncDispose]();
   });
 

@@ -1,5 +1,6 @@
 /** What the proofs on a real API server share: controllers as real processes, each with the documented rights and a wire of its own that can be cut. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import type { Broker, Queue } from '../../../src/broker/broker.ts';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { rbacObjects } from '../../../src/kube/rbac.ts';
@@ -16,6 +17,7 @@ import { slotAccount, type SlotAccount, sumOf } from '../../support/slot-account
 import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 
+const TASKS = join(import.meta.dirname, '../../fixtures/e2e/tasks.ts');
 export const QUEUE = 'default';
 export const LEASE = 'tidemill-controller';
 /** A dead leader is followed within this. */
@@ -59,6 +61,7 @@ export class ControllerFleet implements AsyncDisposable {
   readonly #accounts = new Map<string, ServiceAccountAccess>();
   readonly #ownsPlane: boolean;
   readonly #controllers = new Set<Controller>();
+  readonly #consumers: TidemillProcess[] = [];
 
   private constructor(parts: {
     readonly plane: ControlPlane;
@@ -124,6 +127,16 @@ export class ControllerFleet implements AsyncDisposable {
     this.#controllers.add(controller);
     if (ready) await this.ready(controller);
     return controller;
+  }
+
+  /** One that knows the tasks of the end-to-end fixtures, and ends with the fleet. */
+  async consumer(): Promise<void> {
+    const consumer = new TidemillProcess([
+      ...['consumer', '--tasks', TASKS, '--redis', this.redis.url],
+      ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
+    ]);
+    this.#consumers.push(consumer);
+    await consumer.line(/consumer started/, START_MS);
   }
 
   /** With exactly the documented rights. */
@@ -263,6 +276,7 @@ export class ControllerFleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const controller of [...this.#controllers]) await this.end(controller);
+    for (const consumer of this.#consumers) await consumer[Symbol.asyncDispose]();
     await this.broker[Symbol.asyncDispose]();
     await this.redis[Symbol.asyncDispose]();
     if (this.#ownsPlane) await this.plane[Symbol.asyncDispose]();

@@ -1,14 +1,11 @@
 /** The life of objects on a real API server: created, edited, suspended, resumed, deleted, made again. Nothing fires retroactively, twice, or for what is gone. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { slotAccount, sumOf } from '../../support/slot-account.ts';
-import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { type Controller, ControllerFleet } from './controllers.ts';
 
-const TASKS = join(import.meta.dirname, '../../fixtures/e2e/tasks.ts');
 const WORK = { task: 'work', params: { ms: 1 }, concurrencyPolicy: 'Allow' };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -22,24 +19,18 @@ const seconds = (ms: number): string => iso(ms).replace(/\.\d{3}Z$/, 'Z');
 
 describe('the life of objects', () => {
   let fleet: ControllerFleet;
-  let consumer: TidemillProcess;
   let controller: Controller;
   /** A neighbour that is never touched: what it has decided tells how far the controller is. */
   let metronome: string;
   before(async () => {
     fleet = await ControllerFleet.start();
-    consumer = new TidemillProcess([
-      ...['consumer', '--tasks', TASKS, '--redis', fleet.redis.url],
-      ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
-    ]);
-    await consumer.line(/consumer started/);
+    await fleet.consumer();
     controller = await fleet.controller();
     await fleet.leads(controller);
     await fleet.apply({ metronome: { ...WORK, every: '500ms' } });
     metronome = await fleet.uidOf('metronome');
   });
   after(async () => {
-    await consumer[Symbol.asyncDispose]();
     await fleet[Symbol.asyncDispose]();
   });
 

@@ -1,6 +1,5 @@
 /** What controllers serve over HTTP: the metrics of the catalogue, those of the whole cluster from the leader alone, and probes that tell the truth. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { CATALOGUE } from '../../../src/telemetry/catalogue.ts';
 import type { MetricDefinition } from '../../../src/telemetry/metric-definition.ts';
@@ -9,7 +8,6 @@ import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { type Controller, ControllerFleet, LEASE, TAKEOVER_MS } from './controllers.ts';
 
-const TASKS = join(import.meta.dirname, '../../fixtures/e2e/tasks.ts');
 const WORK = { task: 'work', params: { ms: 1 }, every: '500ms' };
 /** Properties of Redis and of the cluster, not of a process. */
 const CLUSTER_WIDE = [
@@ -48,16 +46,11 @@ const sum = (series: ReadonlyMap<string, number> | undefined): number =>
 
 describe('what a controller serves over HTTP', () => {
   let fleet: ControllerFleet;
-  let consumer: TidemillProcess;
   let leader: Controller;
   let follower: Controller;
   before(async () => {
     fleet = await ControllerFleet.start({ redis: { aof: true } });
-    consumer = new TidemillProcess([
-      ...['consumer', '--tasks', TASKS, '--redis', fleet.redis.url],
-      ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
-    ]);
-    await consumer.line(/consumer started/);
+    await fleet.consumer();
     leader = await fleet.controller();
     await fleet.leads(leader);
     follower = await fleet.controller();
@@ -72,7 +65,6 @@ describe('what a controller serves over HTTP', () => {
     await fleet.settled([good], (await fleet.broker.now()) + 2_000);
   });
   after(async () => {
-    await consumer[Symbol.asyncDispose]();
     await fleet[Symbol.asyncDispose]();
   });
 

@@ -1,15 +1,12 @@
 /** Redis is emptied, killed and frozen under load: every slot gets its decision, none twice, and no object says otherwise. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DecisionRecord } from '../../../src/task/schedule-state.ts';
 import { slotsOf } from '../../support/slot-account.ts';
-import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { type Controller, ControllerFleet } from './controllers.ts';
 
-const TASKS = join(import.meta.dirname, '../../fixtures/e2e/tasks.ts');
 const EVERY = '1s';
 const TICK_MS = 1_000;
 const WORK = { task: 'work', params: { ms: 1 }, every: EVERY, concurrencyPolicy: 'Allow' };
@@ -35,16 +32,11 @@ interface Outage {
 
 describe('controllers whose Redis fails', () => {
   let fleet: ControllerFleet;
-  let consumer: TidemillProcess;
   let controller: Controller;
   let uids: ReadonlyMap<string, string>;
   before(async () => {
     fleet = await ControllerFleet.start({ redis: { aof: true } });
-    consumer = new TidemillProcess([
-      ...['consumer', '--tasks', TASKS, '--redis', fleet.redis.url],
-      ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
-    ]);
-    await consumer.line(/consumer started/);
+    await fleet.consumer();
     controller = await fleet.controller(['--log-level', 'debug']);
     await fleet.leads(controller);
     const copies = Array.from({ length: COPIES }, (_, index) => index);
@@ -61,7 +53,6 @@ describe('controllers whose Redis fails', () => {
     await fleet.settled([...uids.values()], (await fleet.broker.now()) + 2 * TICK_MS);
   });
   after(async () => {
-    await consumer[Symbol.asyncDispose]();
     await fleet[Symbol.asyncDispose]();
   });
 

@@ -7,11 +7,9 @@ import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
 import { kstatusOf } from '../../support/kstatus.ts';
-import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { type Controller, ControllerFleet } from './controllers.ts';
 
-const TASKS = join(import.meta.dirname, '../../fixtures/e2e/tasks.ts');
 const PLUGIN = join(import.meta.dirname, '../../../bin/kubectl-tidemill.js');
 const WORK = { task: 'work', every: '1h', params: { ms: 1 } };
 const WAIT = '--timeout=30s';
@@ -60,17 +58,11 @@ describe('tools on objects', () => {
 
   describe('with a controller', () => {
     let controller: Controller;
-    let consumer: TidemillProcess;
     before(async () => {
-      consumer = new TidemillProcess([
-        ...['consumer', '--tasks', TASKS, '--redis', fleet.redis.url],
-        ...['--http-host', '127.0.0.1', '--http-port', '0', '--cpu-concurrency', '0'],
-      ]);
-      await consumer.line(/consumer started/);
+      await fleet.consumer();
       controller = await fleet.controller();
       await fleet.leads(controller);
     });
-    after(() => consumer[Symbol.asyncDispose]());
 
     test('kubectl wait and kstatus see a new object become ready', async () => {
       await fleet.apply({ good: WORK });

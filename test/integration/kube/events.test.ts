@@ -8,7 +8,8 @@ import { systemClock } from '../../../src/runtime/clock.ts';
 import { TidemillError } from '../../../src/runtime/errors.ts';
 import { type ControlPlane, startControlPlane } from '../../control-plane/control-plane.ts';
 import { until } from '../../support/until.ts';
-import { controllerAccount, scheduledTask, startInProcess } from './in-process-controller.ts';
+import { scheduledTask, startInProcess } from './in-process-controller.ts';
+import { controllerAccount } from './watched.ts';
 
 const Events = z.object({
   items: z.array(
@@ -35,7 +36,7 @@ describe('events on a real API server', () => {
   });
   beforeEach(async () => {
     namespace = await plane.namespace('events');
-    kubeconfig = await controllerAccount(plane, namespace);
+    ({ kubeconfig } = await controllerAccount(plane, namespace));
   });
 
   const kubectl = (...args: readonly string[]): Promise<string> =>

@@ -9,12 +9,10 @@ import type { QueuePolicy } from '../../../src/controller/verdict.ts';
 import { connectKube } from '../../../src/kube/connect.ts';
 import { KubeEventStore } from '../../../src/kube/event-api.ts';
 import { ScheduledTaskInformer } from '../../../src/kube/informer.ts';
-import { rbacObjects } from '../../../src/kube/rbac.ts';
 import { ScheduledTasksApi } from '../../../src/kube/scheduled-tasks.ts';
 import { KubeStatusStore } from '../../../src/kube/status-api.ts';
 import { systemClock as clock } from '../../../src/runtime/clock.ts';
 import { silentLog as log } from '../../../src/telemetry/log.ts';
-import type { ControlPlane } from '../../control-plane/control-plane.ts';
 
 export interface InProcessController extends AsyncDisposable {
   readonly broker: Broker;
@@ -27,19 +25,6 @@ export interface InProcessOptions {
   readonly namespace: string;
   readonly broker?: Broker;
   readonly allow?: QueuePolicy;
-}
-
-/** An account with the rights of a controller that watches one namespace. @returns path of its kubeconfig */
-export async function controllerAccount(plane: ControlPlane, namespace: string): Promise<string> {
-  const serviceAccount = 'tidemill-controller';
-  const objects = rbacObjects({
-    namespace,
-    serviceAccount,
-    leaseName: 'tidemill',
-    watchNamespaces: [namespace],
-  });
-  const { kubeconfig } = await plane.serviceAccount(namespace, serviceAccount, objects);
-  return kubeconfig;
 }
 
 export function startInProcess(options: InProcessOptions): InProcessController {

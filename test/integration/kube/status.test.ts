@@ -15,7 +15,8 @@ import { TidemillError } from '../../../src/runtime/errors.ts';
 import { type ControlPlane, startControlPlane } from '../../control-plane/control-plane.ts';
 import { kstatusOf } from '../../support/kstatus.ts';
 import { until } from '../../support/until.ts';
-import { controllerAccount, scheduledTask, startInProcess } from './in-process-controller.ts';
+import { scheduledTask, startInProcess } from './in-process-controller.ts';
+import { controllerAccount } from './watched.ts';
 
 const RawObject = z.looseObject({
   metadata: z.looseObject({
@@ -42,7 +43,7 @@ describe('statuses on a real API server', () => {
   });
   beforeEach(async () => {
     namespace = await plane.namespace('status');
-    kubeconfig = await controllerAccount(plane, namespace);
+    ({ kubeconfig } = await controllerAccount(plane, namespace));
   });
 
   const kubectl = (...args: readonly string[]): Promise<string> =>

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { createMemoryBroker } from '../../../src/broker/memory/memory-broker.ts';
 import type { ScheduledObject } from '../../../src/resource/scheduled-object.ts';
 import { VirtualClock } from '../../../src/runtime/virtual-clock.ts';
+import { RandomSource } from '../../support/random.ts';
 import { ScheduleLedger } from '../../support/schedule-ledger.ts';
 import {
   type EngineHandle,
@@ -27,17 +28,6 @@ const EDGE_MS = 3 * LONGEST_CALL_MS;
 const RUNS = Number(process.env['SIMULATION_RUNS'] ?? 8);
 const SEED = process.env['SIMULATION_SEED'];
 
-/** Numbers from 0 to 1, the same for the same seed. */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 interface Node {
   readonly freezer: Freezer;
   readonly handle: EngineHandle;
@@ -49,7 +39,7 @@ class Simulation {
   readonly ledger = new ScheduleLedger(createMemoryBroker({ clock: this.clock }), this.clock);
   readonly specs = new Map<string, Map<number, ScheduledObject['spec']>>();
   readonly story: string[] = [];
-  readonly #random: () => number;
+  readonly #random: RandomSource;
   readonly #nodes: Node[] = [];
   readonly #crashed: Node[] = [];
   /** To an object that was deleted nothing is owed any more, not even an answer. */
@@ -58,7 +48,7 @@ class Simulation {
   #names = 0;
 
   constructor(seed: number) {
-    this.#random = randomOf(seed);
+    this.#random = new RandomSource(seed);
     const liveUids = new Map<string, string>();
     this.store.onChange((key) => {
       const object = this.store.get(key);
@@ -82,7 +72,7 @@ class Simulation {
     for (let i = 0; i < 4; i += 1) this.#create();
     for (let step = 0; step < STEPS; step += 1) {
       this.#act();
-      await this.clock.advanceBy(Math.ceil(this.#random() * 20_000));
+      await this.clock.advanceBy(Math.ceil(this.#random.next() * 20_000));
     }
     await this.#calmDown();
     let slots = 0;
@@ -128,10 +118,10 @@ class Simulation {
     const handle = startEngine(this.clock, this.store, this.ledger.broker, {
       gate: async (): Promise<SchedulerFault> => {
         await freezer.gate();
-        const takesMs = Math.floor(this.#random() ** 4 * LONGEST_CALL_MS);
+        const takesMs = Math.floor(this.#random.next() ** 4 * LONGEST_CALL_MS);
         if (takesMs > 0) await this.clock.sleep(takesMs);
-        if (!this.#faulty || this.#random() > 0.03) return undefined;
-        return this.#random() < 0.5 ? 'before' : 'after';
+        if (!this.#faulty || this.#random.next() > 0.03) return undefined;
+        return this.#random.next() < 0.5 ? 'before' : 'after';
       },
     });
     return { freezer, handle };
@@ -189,14 +179,14 @@ class Simulation {
         2,
         'freeze',
         () => {
-          this.#pick(this.#nodes)?.freezer.freeze();
+          this.#random.pick(this.#nodes)?.freezer.freeze();
         },
       ],
       [
         3,
         'thaw',
         () => {
-          this.#pick(this.#nodes)?.freezer.thaw();
+          this.#random.pick(this.#nodes)?.freezer.thaw();
         },
       ],
       [
@@ -228,7 +218,7 @@ class Simulation {
         },
       ],
     ];
-    let left = this.#random() * acts.reduce((sum, [weight]) => sum + weight, 0);
+    let left = this.#random.next() * acts.reduce((sum, [weight]) => sum + weight, 0);
     const chosen = acts.find(([weight]) => (left -= weight) < 0);
     this.story.push(`${new Date(this.clock.now()).toISOString()} ${chosen?.[1] ?? 'nothing'}`);
     chosen?.[2]();
@@ -240,7 +230,7 @@ class Simulation {
   }
 
   #crash(): void {
-    const node = this.#pick(this.#nodes);
+    const node = this.#random.pick(this.#nodes);
     if (node === undefined) return;
     node.freezer.freeze();
     node.handle.source.cutOff = true;
@@ -249,17 +239,17 @@ class Simulation {
   }
 
   #cutOff(cutOff: boolean): void {
-    const node = this.#pick(this.#nodes);
+    const node = this.#random.pick(this.#nodes);
     if (node !== undefined) node.handle.source.cutOff = cutOff;
   }
 
   #withObject(act: (object: ScheduledObject) => unknown): void {
-    const object = this.#pick(this.store.all());
+    const object = this.#random.pick(this.store.all());
     if (object !== undefined) act(object);
   }
 
   #spec(): SpecInput {
-    const timing = this.#pick<SpecInput>([
+    const timing = this.#random.pick<SpecInput>([
       { every: '1s' },
       { every: '300ms' },
       { every: '7s', offset: '2s' },
@@ -269,10 +259,10 @@ class Simulation {
       { schedule: '*/2 * * * *', timeZone: 'Asia/Kathmandu' },
     ]);
     const window =
-      this.#random() < 0.2
-        ? { startTime: new Date(this.clock.now() + this.#random() * 120_000).toISOString() }
+      this.#random.next() < 0.2
+        ? { startTime: new Date(this.clock.now() + this.#random.next() * 120_000).toISOString() }
         : {};
-    const policy = this.#pick<SpecInput>([
+    const policy = this.#random.pick<SpecInput>([
       { missedRunPolicy: 'Latest', concurrencyPolicy: 'Allow' },
       { missedRunPolicy: 'Latest', concurrencyPolicy: 'Forbid' },
       { missedRunPolicy: 'Skip', concurrencyPolicy: 'Replace' },
@@ -280,10 +270,6 @@ class Simulation {
       { missedRunPolicy: 'All', concurrencyPolicy: 'Allow', startingDeadlineSeconds: 40 },
     ]);
     return { ...timing, ...window, ...policy };
-  }
-
-  #pick<T>(from: readonly T[]): T | undefined {
-    return from[Math.floor(this.#random() * from.length)];
   }
 }
 
