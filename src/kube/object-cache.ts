@@ -93,20 +93,17 @@ export class ObjectCache {
     unreadable: ReadonlySet<ObjectKey>,
     askedAtMs: number,
   ): void {
-    this.#deletions.clear();
+    const isCovered = (key: ObjectKey): boolean => namespace === undefined || key.startsWith(`${namespace}/`);
+    for (const key of this.#deletions.keys()) if (isCovered(key)) this.#deletions.delete(key);
     const listed = new Set<ObjectKey>(unreadable);
     for (const object of objects) {
       listed.add(object.key);
       if (!this.#isOutdated(object, askedAtMs)) this.#put(object);
     }
-    for (const [key, object] of [...this.#objects]) {
-      const covered = namespace === undefined || object.namespace === namespace;
-      if (covered && !listed.has(key) && !this.#readSince(key, askedAtMs)) this.#remove(key);
-    }
-    for (const [key, { atMs }] of this.#liveReads) {
-      const covered = namespace === undefined || key.startsWith(`${namespace}/`);
-      if (covered && atMs < askedAtMs) this.#liveReads.delete(key);
-    }
+    for (const key of this.#objects.keys())
+      if (isCovered(key) && !listed.has(key) && !this.#readSince(key, askedAtMs)) this.#remove(key);
+    for (const [key, { atMs }] of this.#liveReads)
+      if (isCovered(key) && atMs < askedAtMs) this.#liveReads.delete(key);
   }
 
   #isOutdated({ key, uid, resourceVersion }: ScheduledObject, askedAtMs: number): boolean {

@@ -109,6 +109,15 @@ describe('a deletion', () => {
     replace([]);
     assert.equal(cache.deletedUid('n/a'), undefined);
   });
+
+  test('a deletion that was told of outlives the list of another namespace', () => {
+    replace([object('n/a', 1)]);
+    cache.deleted('n/a', '2');
+    replace([], clock.monotonic(), 'm');
+    assert.equal(cache.deletedUid('n/a'), 'u1');
+    replace([], clock.monotonic(), 'n');
+    assert.equal(cache.deletedUid('n/a'), undefined);
+  });
 });
 
 describe('live reads', () => {
