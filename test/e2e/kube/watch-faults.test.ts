@@ -10,9 +10,6 @@ import { metricOf } from './metrics-of.ts';
 const CONVERGED_MS = 60_000;
 /** Writes between snapshot and restore: more than an API server makes by itself while it starts. */
 const FILLERS = 80;
-/** A deleted object fires no more once a list told of it, and a sweep (every 5 s) withdraws it after. */
-const SWEPT_MS = 15_000;
-
 /** Of each generation, by the second that its edit writes. */
 const INTERVALS: Readonly<Record<number, string>> = { 1: '300ms', 2: '500ms', 3: '700ms' };
 
@@ -38,7 +35,8 @@ describe('a watch that lost history', () => {
   test('etcd compacted and the API server restarted: changes and deletions of meanwhile are found by a list', async (t) => {
     await fleet.apply({ kept: spec(1), edited: spec(1), deleted: spec(1), replaced: spec(1) });
     const uids = await fleet.uids();
-    await fleet.settled([...uids.values()], await fleet.broker.now());
+    const settledMs = await fleet.broker.now();
+    await fleet.settled([...uids.values()], settledMs);
     const goneBefore = await restarts(controller, 'gone');
     controller.wire.mode = 'refuse';
     controller.wire.cut();
@@ -55,19 +53,21 @@ describe('a watch that lost history', () => {
     await inForce({ of: now, created: 1, replaced: 1 });
     t.diagnostic(`all changes were in force after ${Math.round(performance.now() - beganMs)} ms`);
     assert.equal((await restarts(controller, 'gone')) - goneBefore, 1, 'the watch was answered 410, once');
-    await account(t, new Set([...uids.values(), ...now.values()]));
+    await account(t, new Set([...uids.values(), ...now.values()]), () => settledMs);
   });
 
   test('etcd restored to an older snapshot: what the API server says now is adopted, be it older', async (t) => {
     await fleet.apply({ kept: spec(1), edited: spec(1), deleted: spec(1) });
     const uids = await fleet.uids();
-    await fleet.settled([...uids.values()], await fleet.broker.now());
+    const settledMs = await fleet.broker.now();
+    await fleet.settled([...uids.values()], settledMs);
     const snapshot = await fleet.plane.etcd.snapshot();
     await fleet.apply({ edited: spec(2), created: spec(1) });
     await fleet.kubectl('delete', 'st', '--wait=false', 'deleted');
     const created = new Map([['created', await fleet.uidOf('created')]]);
     await inForce({ of: uids, edited: 2, deleted: 'withdrawn' });
-    await fleet.settled([...created.values()], await fleet.broker.now());
+    const createdUntilMs = await fleet.broker.now();
+    await fleet.settled([...created.values()], createdUntilMs);
     await fleet.plane.apply(
       Array.from({ length: FILLERS }, (_, index) => ({
         ...{ apiVersion: 'v1', kind: 'ConfigMap' },
@@ -97,7 +97,9 @@ describe('a watch that lost history', () => {
       return generations(eras).length === 4 && eras.at(-1)?.generation === 2;
     });
     await fleet.settled([...restored.values()], (await fleet.broker.now()) + 2_000);
-    await account(t, new Set([...uids.values(), ...created.values()]));
+    await account(t, new Set([...uids.values(), ...created.values()]), (uid) =>
+      uid === created.get('created') ? createdUntilMs : settledMs,
+    );
     await until('the status tells of the generation', async () => {
       const { metadata, status } = await fleet.object('edited');
       return status?.observedGeneration === metadata.generation;
@@ -133,8 +135,17 @@ describe('a watch that lost history', () => {
     );
   }
 
-  /** Each era decided each of its slots, once; and outside the eras nothing was decided. */
-  async function account(t: TestContext, uids: ReadonlySet<string>): Promise<void> {
+  /**
+   * Each era decided each of its slots, once; and outside the eras nothing was decided.
+   *
+   * @param existedUntilMs when an object that was deleted existed for certain: it fires no more once a list told of its
+   * end, and a sweep ends its era some seconds later
+   */
+  async function account(
+    t: TestContext,
+    uids: ReadonlySet<string>,
+    existedUntilMs: (uid: string) => number,
+  ): Promise<void> {
     const sum = { slots: 0, undecided: 0, doubled: 0, outside: 0 };
     const untilMs = await fleet.broker.now();
     for (const uid of uids) {
@@ -142,7 +153,7 @@ describe('a watch that lost history', () => {
       if (state?.withdrawn !== true) await fleet.settled([uid], untilMs);
       const eras = await fleet.queue.schedules.eras(uid);
       const records = await fleet.queue.schedules.decisions(uid, { limit: 1_000 });
-      const own = accountOf(eras, records, untilMs);
+      const own = accountOf(eras, records, untilMs, existedUntilMs(uid));
       sum.slots += own.slots;
       sum.undecided += own.undecided;
       sum.doubled += own.doubled;
@@ -157,11 +168,12 @@ describe('a watch that lost history', () => {
   }
 });
 
-/** Slots of the eras of one schedule, and what became of them. The last slots of a deleted object may be without. */
+/** Slots of the eras of one schedule, and what became of them. The last ones of a deleted object may be undecided. */
 function accountOf(
   eras: readonly Era[],
   records: readonly DecisionRecord[],
   untilMs: number,
+  existedUntilMs: number,
 ): {
   readonly slots: number;
   readonly undecided: number;
@@ -177,7 +189,7 @@ function accountOf(
     const next = eras[index + 1];
     const isWithdrawn = era.untilMs !== undefined && next?.fromMs !== era.untilMs;
     const all = slotsOf(interval, era.fromMs, endMs);
-    const certain = isWithdrawn ? slotsOf(interval, era.fromMs, endMs - SWEPT_MS) : all;
+    const certain = isWithdrawn ? slotsOf(interval, era.fromMs, Math.min(endMs, existedUntilMs)) : all;
     const times = certain.map((ms) => timesDecided(records, era.generation, ms));
     slots += certain.length;
     undecided += times.filter((count) => count === 0).length;
