@@ -1,4 +1,4 @@
-/** A certificate authority for one control plane, made with the `openssl` command: valid for two days, on this machine only. */
+/** Certificate authorities for one control plane or cluster, made with the `openssl` command: valid for two days, on this machine only. */
 import { execFile } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,11 +28,7 @@ const SERVER_NAMES = ['kubernetes', 'kubernetes.default', 'kubernetes.default.sv
 
 /** @throws Error with one sentence when there is no `openssl` */
 export async function makeCertificates(directory: string): Promise<Certificates> {
-  const ca = place(directory, 'ca');
-  await openssl([
-    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...DAYS, '-subj', '/CN=tidemill-test-ca'],
-    ...['-keyout', ca.keyFile, '-out', ca.certFile],
-  ]);
+  const ca = await makeAuthority(directory, 'ca');
   const names = [...SERVER_NAMES.map((name) => `DNS:${name}`), 'IP:127.0.0.1', 'IP:10.96.0.1'];
   const [server, admin, proxy, serviceAccount] = await Promise.all([
     sign(directory, ca, { name: 'server', subject: '/CN=kube-apiserver', alternatives: names }),
@@ -43,13 +39,26 @@ export async function makeCertificates(directory: string): Promise<Certificates>
   return { caFile: ca.certFile, server, admin, proxy, serviceAccount };
 }
 
-interface Wanted {
+/** @param name of its files and, with a prefix, of its subject */
+export async function makeAuthority(directory: string, name: string): Promise<KeyPair> {
+  const ca = place(directory, name);
+  await openssl([
+    ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', ...DAYS, '-subj', `/CN=tidemill-test-${name}`],
+    ...['-keyout', ca.keyFile, '-out', ca.certFile],
+  ]);
+  return ca;
+}
+
+export interface Wanted {
+  /** Of its files. */
   readonly name: string;
   readonly subject: string;
+  /** Such as `DNS:localhost` or `IP:127.0.0.1`. */
   readonly alternatives?: readonly string[];
 }
 
-async function sign(
+/** A certificate that serves and identifies clients. */
+export async function sign(
   directory: string,
   ca: KeyPair,
   { name, subject, alternatives }: Wanted,
@@ -83,7 +92,8 @@ async function sign(
   return pair;
 }
 
-async function signingPair(directory: string): Promise<Certificates['serviceAccount']> {
+/** A key pair without a certificate, which signs the tokens of service accounts. */
+export async function signingPair(directory: string): Promise<Certificates['serviceAccount']> {
   const pair = { publicFile: join(directory, 'sa.pub'), keyFile: join(directory, 'sa.key') };
   await openssl(['genrsa', '-out', pair.keyFile, '2048']);
   await openssl(['rsa', '-in', pair.keyFile, '-pubout', '-out', pair.publicFile]);

@@ -9,11 +9,11 @@ import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Binaries, controlPlaneBinaries } from './binaries.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { Etcd } from './etcd.ts';
 import { Guardian } from './guardian.ts';
 import { lastingPort, ManagedProcess } from './managed-process.ts';
+import { CONTROL_PLANE_PROGRAMS, programs } from '../programs/programs.ts';
 
 const CRD_FOLDER = join(import.meta.dirname, '..', '..', 'crds');
 const CRD_NAME = 'scheduledtasks.tidemill.dev';
@@ -56,7 +56,7 @@ export interface Access {
 }
 
 interface Parts {
-  readonly binaries: Binaries;
+  readonly binaries: Readonly<Record<(typeof CONTROL_PLANE_PROGRAMS)[number], string>>;
   readonly directory: string;
   readonly certificates: Certificates;
   readonly guardian: Guardian;
@@ -211,7 +211,7 @@ export class ControlPlane implements AsyncDisposable {
 export async function startControlPlane({
   apiServerArgs = [],
 }: ControlPlaneOptions = {}): Promise<ControlPlane> {
-  const binaries = await controlPlaneBinaries();
+  const binaries = await programs(CONTROL_PLANE_PROGRAMS);
   const directory = await mkdtemp(join(tmpdir(), 'tidemill-control-plane-'));
   const guardian = new Guardian(directory);
   try {
@@ -248,7 +248,7 @@ async function startApiServer(
     const port = await lastingPort();
     const plan = {
       name: 'kube-apiserver',
-      binary: ground.binaries.apiServer,
+      binary: ground.binaries['kube-apiserver'],
       args: [...apiServerArguments(ground, port), ...extraArgs],
       logFile: join(ground.directory, 'kube-apiserver.log'),
       ready: () => isReady(port, ca),

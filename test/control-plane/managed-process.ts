@@ -1,5 +1,5 @@
 /** One server process of a control plane: started, ended, killed, frozen, and never outliving the test that started it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -19,14 +19,27 @@ export interface ProcessPlan {
   readonly logFile: string;
   /** Answers true once the process serves. */
   readonly ready: () => Promise<boolean>;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Where it runs. Default: beside the test process. */
+  readonly place?: Place;
 }
+
+/** Namespaces that a process is started in by a wrapper, so that its child is not the process itself. */
+export interface Place {
+  spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
+  /** The process behind a child of `spawn`. */
+  pidOf(child: ChildProcess): number | undefined;
+}
+
+/** What ends a process that the test left running. */
+export type Watcher = Pick<Guardian, 'watch' | 'forget'>;
 
 export class ManagedProcess {
   readonly #plan: ProcessPlan;
-  readonly #guardian: Guardian;
+  readonly #guardian: Watcher;
   #child: ChildProcess | undefined;
 
-  constructor(plan: ProcessPlan, guardian: Guardian) {
+  constructor(plan: ProcessPlan, guardian: Watcher) {
     this.#plan = plan;
     this.#guardian = guardian;
   }
@@ -43,13 +56,13 @@ export class ManagedProcess {
   async start(): Promise<void> {
     if (this.running) throw new Error(`${this.#plan.name} runs already`);
     const log = createWriteStream(this.#plan.logFile, { flags: 'a' });
-    const child = spawn(this.#plan.binary, this.#plan.args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = this.#spawn();
     this.#child = child;
     let failure: string | undefined;
     child.once('error', (error) => (failure = error.message));
     child.once('exit', (code, signal) => (failure ??= `it ended with ${signal ?? `code ${String(code)}`}`));
-    child.stdout.pipe(log);
-    child.stderr.pipe(log);
+    child.stdout?.pipe(log);
+    child.stderr?.pipe(log);
     if (child.pid !== undefined) this.#guardian.watch(child.pid);
     const deadlineMs = performance.now() + START_DEADLINE_MS;
     while (!(await this.#plan.ready())) {
@@ -80,11 +93,11 @@ export class ManagedProcess {
 
   /** The process stands still: its sockets stay open and nothing is answered. */
   freeze(): void {
-    this.#child?.kill('SIGSTOP');
+    this.#signal('SIGSTOP');
   }
 
   thaw(): void {
-    this.#child?.kill('SIGCONT');
+    this.#signal('SIGCONT');
   }
 
   /** The end of what it has printed. */
@@ -93,17 +106,34 @@ export class ManagedProcess {
     return existsSync(logFile) ? readFileSync(logFile, 'utf8').slice(-SHOWN_LOG_CHARACTERS) : '';
   }
 
+  #spawn(): ChildProcess {
+    const { binary, args, env, place } = this.#plan;
+    const options: SpawnOptions = {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(env === undefined ? {} : { env }),
+    };
+    return place === undefined ? spawn(binary, args, options) : place.spawn(binary, args, options);
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const child = this.#child;
+    if (child === undefined) return;
+    const pid = this.#plan.place?.pidOf(child);
+    if (pid === undefined) child.kill(signal);
+    else process.kill(pid, signal);
+  }
+
   async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
     const child = this.#child;
-    this.#child = undefined;
     if (child === undefined) return;
     if (hasNotEnded(child)) {
       const exited = once(child, 'exit', { signal: AbortSignal.timeout(STOP_DEADLINE_MS) });
-      child.kill(signal);
+      this.#signal(signal);
       // A stopped process is not ended by SIGTERM before it goes on.
-      child.kill('SIGCONT');
+      this.#signal('SIGCONT');
       await exited;
     }
+    this.#child = undefined;
     if (child.pid !== undefined) this.#guardian.forget(child.pid);
   }
 }

@@ -1,16 +1,10 @@
 /** Finds the servers that the tests run against, or installs them where it may, and says what it does. */
 import { execFileSync } from 'node:child_process';
-import { controlPlaneBinaries } from '../control-plane/binaries.ts';
+import { CLUSTER_PROGRAMS } from '../cluster/ground/files.ts';
+import { ensureClusterGround } from '../cluster/ground/requirements.ts';
+import { CONTROL_PLANE_PROGRAMS, programs } from '../programs/programs.ts';
 import { installValkey } from './install-valkey.ts';
-
-function isOnPath(command: string): boolean {
-  try {
-    execFileSync('which', [command], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
+import { isOnPath } from './on-path.ts';
 
 function ensureRedis(): void {
   if (isOnPath('redis-server')) return;
@@ -27,12 +21,23 @@ function ensureRedis(): void {
   });
 }
 
-/**
- * @param wanted whether the tests that run need a Kubernetes API server; building one takes minutes
- * @throws Error with one sentence that says what to install
- */
-export async function ensureServers(wanted: { readonly controlPlane: boolean }): Promise<void> {
+const CHART_PROGRAMS = ['helm', 'helm3', 'kubeconform'] as const;
+
+export interface WantedServers {
+  /** Whether the tests that run need a Kubernetes API server; building one takes minutes. */
+  readonly controlPlane: boolean;
+  /** Whether they render and install the charts; building both Helms takes four minutes. */
+  readonly charts: boolean;
+  /** Whether they need a whole cluster; building it takes a quarter of an hour. */
+  readonly cluster: boolean;
+}
+
+/** @throws Error with one sentence that says what to install */
+export async function ensureServers({ controlPlane, charts, cluster }: WantedServers): Promise<void> {
   ensureRedis();
   await installValkey();
-  if (wanted.controlPlane) await controlPlaneBinaries();
+  if (cluster) ensureClusterGround();
+  if (controlPlane) await programs(CONTROL_PLANE_PROGRAMS);
+  if (charts) await programs(CHART_PROGRAMS);
+  if (cluster) await programs([...CLUSTER_PROGRAMS, 'helm']);
 }

@@ -1,4 +1,4 @@
-module tidemill.dev/control-plane/etcd
+module tidemill.dev/programs/etcd
 
 go 1.26.0
 

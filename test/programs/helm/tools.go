@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools pins the Helm of today. It is never built itself: the imports below are what makes `go mod tidy` keep their
+// module, and test/programs/programs.ts builds the commands by path.
+package tools
+
+import (
+	_ "helm.sh/helm/v4/cmd/helm"
+)
