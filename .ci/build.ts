@@ -18,6 +18,28 @@ function inlinedScripts(): string {
   ].join('\n');
 }
 
+/** The commit that is built, with `-dirty` when files differ from it: beside the sources, nothing else goes into a build. */
+function commit(): string {
+  const given = process.env['TIDEMILL_COMMIT'];
+  if (given !== undefined && given !== '') return given;
+  try {
+    return git('describe', '--always', '--exclude=*', '--abbrev=40', '--dirty');
+  } catch {
+    process.stderr.write(
+      'the build does not know its commit: there is no git repository here, and TIDEMILL_COMMIT is not set\n',
+    );
+    return 'unknown';
+  }
+}
+
+function git(...args: readonly string[]): string {
+  return execFileSync('git', args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim();
+}
+
 rmSync(dist, { recursive: true, force: true });
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
@@ -25,6 +47,7 @@ execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.build.json')], {
   cwd: root,
 });
 writeFileSync(join(dist, 'broker/redis/scripts.js'), inlinedScripts());
+writeFileSync(join(dist, 'build.json'), `${JSON.stringify({ commit: commit() })}\n`);
 
 /** In a function with `using` the compiler leaves the path of a dynamic import as it is: such a build fails where it is used. */
 const unresolved = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter(

@@ -16,7 +16,7 @@ const WANTED: Readonly<Record<string, RegExp>> = {
 
 const Manifest = z.looseObject({
   scripts: z.looseObject({ dev: z.string(), test: z.string().optional() }),
-  dependencies: z.looseObject({ tidemill: z.string() }),
+  devDependencies: z.looseObject({ tidemill: z.string() }),
 });
 
 /** @param project - has Tidemill installed */
@@ -27,7 +27,7 @@ export async function checkInit(project: Stranger, tarball: string): Promise<voi
   project.node('node_modules/tidemill/bin/tidemill.js', 'init', folder);
   const manifest = Manifest.parse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')));
   // Not published yet, or published with other contents: the tarball is what is checked.
-  manifest.dependencies.tidemill = `file:${tarball}`;
+  manifest.devDependencies.tidemill = `file:${tarball}`;
   worker.file('my-worker/package.json', JSON.stringify(manifest));
   const npm = (...args: readonly string[]): string => run('npm', args, folder);
   npm('install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error');

@@ -53,12 +53,26 @@ const TYPES_CONFIG = {
 
 const CLIENT = 'console.log(typeof connect);';
 
+/** What the tarball may hold, and what it must. */
+const SHIPPED =
+  /^package\/(package\.json|LICENSE|README\.md|CHANGELOG\.md|bin\/[\w-]+\.js|crds\/[\w.]+\.yaml|dist\/build\.json|dist\/[\w./-]+\.(js|d\.ts))$/;
+const NEEDED = [
+  'dist/index.js',
+  'dist/index.d.ts',
+  'dist/client.d.ts',
+  'dist/testing.d.ts',
+  'dist/build.json',
+  'crds/tidemill.dev_scheduledtasks.yaml',
+  'LICENSE',
+];
+
 function checkTarball(tarball: string): void {
-  const listed = run('tar', ['-tzf', tarball], ROOT);
-  for (const unwanted of ['package/src/', 'package/test/', 'package/.ci/', 'package/examples/']) {
-    if (listed.includes(unwanted)) throw new Error(`the tarball holds ${unwanted}`);
-  }
-  say(`packed ${listed.trim().split('\n').length} files`);
+  const files = run('tar', ['-tzf', tarball], ROOT).trim().split('\n');
+  const unwanted = files.filter((file) => !SHIPPED.test(file) || /\.test\.|\/test\//.test(file));
+  const missing = NEEDED.filter((file) => !files.includes(`package/${file}`));
+  if (unwanted.length > 0) throw new Error(`the tarball holds what is not shipped: ${unwanted.join(', ')}`);
+  if (missing.length > 0) throw new Error(`the tarball lacks ${missing.join(', ')}`);
+  say(`packed ${files.length} files: compiled JavaScript, types and the CRD, no sources, tests and charts`);
 }
 
 function checkEntryPoints(project: Stranger): void {

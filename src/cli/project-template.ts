@@ -12,7 +12,7 @@ export function projectFiles(name: string, version: string): Readonly<Record<str
     'tsconfig.json': TSCONFIG,
     'src/tasks.ts': TASKS,
     'schedules/hello.yaml': SCHEDULE,
-    Dockerfile: DOCKERFILE,
+    Dockerfile: dockerfile(version),
     '.dockerignore': 'node_modules\ndist\n.git\n',
     '.gitignore': 'node_modules\ndist\n',
     'README.md': readme(name),
@@ -33,8 +33,8 @@ function packageJson(name: string, version: string): string {
       consumer: 'tidemill consumer --tasks dist/tasks.js',
       scheduler: 'tidemill scheduler schedules --http-port 9465',
     },
-    dependencies: { tidemill: `^${version}`, zod: ZOD },
-    devDependencies: { '@types/node': NODE_TYPES, typescript: TYPESCRIPT },
+    // In the image these are there already: what stands under "dependencies" is what the tasks need beside them.
+    devDependencies: { '@types/node': NODE_TYPES, tidemill: `^${version}`, typescript: TYPESCRIPT, zod: ZOD },
   };
   return `${JSON.stringify(content, undefined, 2)}\n`;
 }
@@ -117,24 +117,16 @@ spec:
     name: tidemill
 `;
 
-const DOCKERFILE = `FROM node:24-bookworm-slim AS build
-WORKDIR /app
-COPY package*.json ./
-RUN npm install
-COPY . .
-RUN npm run build && npm prune --omit=dev
-
-FROM node:24-bookworm-slim
-ENV NODE_ENV=production
-WORKDIR /app
-COPY --from=build /app/node_modules ./node_modules
-COPY --from=build /app/package.json ./
-COPY --from=build /app/dist ./dist
-USER node
-# Exec form: the signals of Kubernetes must reach the process itself.
-ENTRYPOINT ["node", "node_modules/tidemill/bin/tidemill.js"]
-CMD ["consumer", "--tasks", "dist/tasks.js"]
+/** As in `examples/worker`. */
+function dockerfile(version: string): string {
+  return `# Node, Tidemill and zod are in the image; it runs the TypeScript as it is.
+ARG TIDEMILL_IMAGE=ghcr.io/tidemill/tidemill:${version}
+FROM \${TIDEMILL_IMAGE}
+COPY package.json ./
+COPY src ./src
+CMD ["consumer", "--tasks", "src/tasks.ts"]
 `;
+}
 
 function readme(name: string): string {
   return `# ${name}
@@ -164,6 +156,15 @@ npx tidemill run hello -p name=you --wait
 \`\`\`
 
 In Kubernetes the image of the \`Dockerfile\` is a consumer; apply the files in \`schedules/\` to a cluster in which Tidemill is
-installed.
+installed. Packages that the tasks need beside Tidemill and zod go into \`dependencies\`, and into the image by a stage of their own
+before \`FROM\`:
+
+\`\`\`dockerfile
+FROM node:24-bookworm-slim AS dependencies
+COPY package*.json ./
+RUN npm ci --omit=dev --ignore-scripts
+\`\`\`
+
+and \`COPY --from=dependencies /node_modules ./node_modules\` after it.
 `;
 }
