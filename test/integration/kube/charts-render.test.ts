@@ -1,0 +1,292 @@
+/** What the charts render, by Helm 4 and Helm 3, and what they refuse. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { z } from 'zod';
+import { COMMAND_SETTINGS, ConsumerSettings, ControllerSettings } from '../../../src/cli/settings.ts';
+import { CONSUMER_RULES } from '../../../src/cli/settings.ts';
+import { parseQueuesFile } from '../../../src/cli/queues-file.ts';
+import { REDIS_RULES } from '../../../src/cli/redis-settings.ts';
+import { controllerRules, doctorRules, rbacObjects } from '../../../src/kube/rbac.ts';
+import { readSettings, variablesOf } from '../../../src/runtime/config.ts';
+import {
+  type Chart,
+  chartFolder,
+  CHARTS,
+  Helm,
+  type KubeObject,
+  objectsIn,
+  valueSets,
+  valuesOf,
+} from '../../support/helm.ts';
+import { Deployment, only, podOf, variables } from '../../support/rendered-objects.ts';
+
+let helm4: Helm;
+let helm3: Helm;
+before(async () => {
+  helm4 = await Helm.open('helm');
+  helm3 = await Helm.open('helm3');
+});
+after(() => {
+  helm4[Symbol.dispose]();
+  helm3[Symbol.dispose]();
+});
+
+const rendered = async (chart: Chart, args: readonly string[]): Promise<readonly KubeObject[]> =>
+  objectsIn(await helm4.template(chart, args));
+const sets = CHARTS.flatMap((chart) => valueSets(chart).map((set) => ({ chart, set })));
+
+describe('the charts', () => {
+  test('have six sets of values each', () => {
+    for (const chart of CHARTS) assert.equal(valueSets(chart).length, 6);
+  });
+
+  for (const { chart, set } of sets) {
+    test(`${chart} with the values "${set}" passes lint, and Helm 3 renders what Helm 4 does`, async () => {
+      const values = valuesOf(chart, set);
+      for (const helm of [helm4, helm3]) await helm.must(['lint', '--strict', chartFolder(chart), ...values]);
+      const by4 = objectsIn(await helm4.template(chart, values));
+      assert.ok(by4.length > 1);
+      assert.deepEqual(objectsIn(await helm3.template(chart, values)), by4);
+    });
+
+    test(`${chart} with the values "${set}" has settings that the process takes`, async () => {
+      const deployments = (await rendered(chart, valuesOf(chart, set))).filter(
+        ({ kind, metadata }) =>
+          kind === 'Deployment' && metadata.labels?.['app.kubernetes.io/component'] !== 'redis-dev',
+      );
+      const pod = podOf(deployments[0] ?? assert.fail());
+      const names = pod.containers[0]?.env.map(({ name }) => name) ?? [];
+      assert.equal(new Set(names).size, names.length, 'a variable stands twice');
+      const environment = variables(pod);
+      const settings = chart === 'tidemill' ? ControllerSettings : ConsumerSettings;
+      const read = readSettings(settings, chart === 'tidemill' ? REDIS_RULES : CONSUMER_RULES, {
+        flags: {},
+        environment: {
+          ...environment,
+          ...(environment['TIDEMILL_REDIS_URL'] === 'of-a-secret' && {
+            TIDEMILL_REDIS_URL: 'rediss://redis:6379',
+          }),
+        },
+        readFile: () => '',
+        knownVariables: variablesOf(Object.values(COMMAND_SETTINGS)),
+        didYouMean: () => '',
+      });
+      assert.equal(read.prefix, environment['TIDEMILL_PREFIX']);
+    });
+  }
+
+  test('lint without any values', async () => {
+    for (const chart of CHARTS) await helm4.must(['lint', '--strict', chartFolder(chart)]);
+  });
+});
+
+describe('values that cannot work', () => {
+  const REFUSED: readonly (readonly [Chart, readonly string[], RegExp])[] = [
+    [
+      'tidemill',
+      ['--set', 'redis.url='],
+      /a Redis is needed: set exactly one of redis\.url, redis\.existingSecret and redis\.dev/,
+    ],
+    ['tidemill', ['--set', 'redis.dev.enabled=true'], /more than one Redis is named/],
+    [
+      'tidemill',
+      ['--set', 'redis.url=http://secret@x'],
+      /redis\.url must be redis:\/\/\[user:password@\]host/,
+    ],
+    ['tidemill', ['--set', 'redis.sentinels={a:1}'], /needs redis\.sentinelName/],
+    ['tidemill', ['--set', 'redis.sentinelName=a'], /needs redis\.sentinels/],
+    [
+      'tidemill',
+      ['--set', 'redis.sentinels={a:1},redis.sentinelName=a,redis.cluster=true'],
+      /exclude each other/,
+    ],
+    ['tidemill', ['--set', 'controller.replica=3'], /\/controller.*'replica' not allowed/],
+    ['tidemill', ['--set', 'redis.dev.enable=true'], /\/redis\/dev.*'enable' not allowed/],
+    ['tidemill', ['--set', 'queues.Sales.namespaces={a}'], /Sales/],
+    ['tidemill', ['--set', 'queues.sales.namespace={a}'], /\/queues\/sales.*'namespace' not allowed/],
+    ['tidemill', ['--set', 'queues.sales.namespaces={*,a}'], /\/queues\/sales\/namespaces/],
+    ['tidemill', ['--set', 'logLevel=loud'], /\/logLevel.*'debug', 'info'/],
+    [
+      'tidemill',
+      ['--set', 'controller.env.TIDEMILL_PREFIX=x'],
+      /controller\.env\.TIDEMILL_PREFIX: the chart sets this variable itself/,
+    ],
+    [
+      'tidemill',
+      ['--set', 'controller.resources.limits.memory=lots'],
+      /controller\.resources\.limits\.memory is "lots": write a whole number/,
+    ],
+    [
+      'tidemill',
+      [
+        '--set',
+        'observability.prometheusRule.enabled=true,observability.prometheusRule.disabledAlerts={Nope}',
+      ],
+      /there is no alert "Nope"; there are \w+/,
+    ],
+    [
+      'tidemill-worker',
+      ['--set', 'image.repository='],
+      /image\.repository must name the image that holds your tasks/,
+    ],
+    ['tidemill-worker', ['--set', 'image.tag='], /image\.tag must name the version/],
+    ['tidemill-worker', ['--set', 'redis.url='], /set exactly one of redis\.url and redis\.existingSecret/],
+    ['tidemill-worker', ['--set', 'queue=reports'], /'queue' not allowed/],
+    ['tidemill-worker', ['--set', 'settings.leases=5s'], /\/settings.*'leases' not allowed/],
+    [
+      'tidemill-worker',
+      ['--set', 'cpuConcurrency=8'],
+      /resources\.limits\.memory is 1Gi for 9 processes .* too little/,
+    ],
+    [
+      'tidemill-worker',
+      ['--set', 'autoscaling.type=hpa,resources.requests.cpu=null'],
+      /set resources\.requests\.cpu/,
+    ],
+    [
+      'tidemill-worker',
+      ['--set', 'autoscaling.type=hpa,autoscaling.minReplicas=0'],
+      /only keda can start pods from none/,
+    ],
+  ];
+  for (const [chart, args, message] of REFUSED) {
+    test(`${chart} ${args.join(' ')} is refused with a sentence`, async () => {
+      const command = ['template', 'rel', chartFolder(chart), ...valuesOf(chart, 'minimal'), ...args];
+      for (const helm of [helm4, helm3]) {
+        const { code, stderr } = await helm.run(command);
+        assert.equal(code, 1);
+        assert.match(stderr, message);
+        assert.doesNotMatch(stderr, /secret@/);
+      }
+    });
+  }
+
+  test('a cluster that is too old is refused', async () => {
+    const command = ['template', 'rel', chartFolder('tidemill'), ...valuesOf('tidemill', 'minimal')];
+    const { code, stderr } = await helm4.run([...command, '--kube-version', 'v1.32.9']);
+    assert.equal(code, 1);
+    assert.match(stderr, />=1\.33\.0-0/);
+    await helm4.must([...command, '--kube-version', 'v1.33.1-gke.100']);
+  });
+});
+
+describe('the rights', () => {
+  const RBAC = /^(ServiceAccount|(Cluster)?Role(Binding)?)$/;
+  const bare = ({ apiVersion, kind, metadata: { name, namespace }, ...rest }: KubeObject): object => {
+    const { automountServiceAccountToken: _, ...more } = rest;
+    return { apiVersion, kind, metadata: { name, ...(namespace !== undefined && { namespace }) }, ...more };
+  };
+  const byName = (a: object, b: object): number => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+
+  for (const watchNamespaces of [[], ['team-a', 'team-b']]) {
+    test(`of a controller of ${watchNamespaces.join(' and ') || 'all namespaces'} are those of tidemill rbac`, async () => {
+      const objects = await rendered('tidemill', [
+        ...valuesOf('tidemill', 'minimal'),
+        ...['--set-json', `watchNamespaces=${JSON.stringify(watchNamespaces)}`],
+      ]);
+      const own = objects.filter(
+        ({ kind, metadata }) =>
+          RBAC.test(kind) && metadata.labels?.['app.kubernetes.io/component'] === 'controller',
+      );
+      const account = 'rel-tidemill-controller';
+      const wanted = rbacObjects({
+        namespace: 'mill',
+        serviceAccount: account,
+        leaseName: account,
+        watchNamespaces,
+      });
+      assert.deepEqual(
+        own.map(bare).toSorted(byName),
+        JSON.parse(JSON.stringify([...wanted].toSorted(byName))),
+      );
+    });
+  }
+
+  test('of the test pod are those that doctor needs', async () => {
+    const objects = await rendered('tidemill', valuesOf('tidemill', 'minimal'));
+    const { lease, crd } = doctorRules('rel-tidemill-controller');
+    assert.deepEqual(only(objects, 'Role', 'rel-tidemill-test')['rules'], lease);
+    assert.deepEqual(only(objects, 'ClusterRole', 'mill:rel-tidemill-test')['rules'], crd);
+  });
+
+  test('with watched namespaces there is no ClusterRole, once rbac.aggregate is off', async () => {
+    const objects = await rendered('tidemill', valuesOf('tidemill', 'namespaced'));
+    assert.deepEqual(
+      objects.filter(({ kind }) => kind.startsWith('Cluster')),
+      [],
+    );
+  });
+
+  test('of people: view reads, edit writes, and neither writes a status', async () => {
+    const Rules = z.array(z.object({ resources: z.array(z.string()), verbs: z.array(z.string()) }));
+    const objects = await rendered('tidemill', valuesOf('tidemill', 'minimal'));
+    const view = Rules.parse(only(objects, 'ClusterRole', 'mill:rel-tidemill-view')['rules']);
+    const edit = Rules.parse(only(objects, 'ClusterRole', 'mill:rel-tidemill-edit')['rules']);
+    assert.deepEqual(
+      view.flatMap(({ verbs }) => verbs),
+      ['get', 'list', 'watch'],
+    );
+    assert.deepEqual(
+      edit.flatMap(({ resources }) => resources),
+      ['scheduledtasks'],
+    );
+  });
+
+  test('consumers have none, and no token', async () => {
+    for (const set of valueSets('tidemill-worker')) {
+      const objects = await rendered('tidemill-worker', valuesOf('tidemill-worker', set));
+      assert.deepEqual(
+        objects.filter(({ kind }) => /Role/.test(kind)),
+        [],
+      );
+      assert.equal(podOf(only(objects, 'Deployment')).automountServiceAccountToken, false);
+    }
+    assert.ok(controllerRules('x').objects.every(({ resources }) => !resources.includes('secrets')));
+  });
+});
+
+describe('the controller', () => {
+  test('reads a queues file that says what the values say', async () => {
+    const Config = z.looseObject({ data: z.object({ 'queues.yaml': z.string() }) });
+    const queuesOf = async (...args: readonly string[]) => {
+      const objects = await rendered('tidemill', [...valuesOf('tidemill', 'minimal'), ...args]);
+      const config = Config.parse(only(objects, 'ConfigMap', 'rel-tidemill-queues'));
+      return parseQueuesFile(config.data['queues.yaml'], 'queues.yaml');
+    };
+    const own = { name: 'default', namespaces: ['mill'], tasks: ['*'] };
+    assert.deepEqual(await queuesOf(), { queues: [own] });
+    assert.deepEqual(await queuesOf('--set', 'queues.sales.namespaces={sales},queues.sales.tasks={a,b}'), {
+      queues: [own, { name: 'sales', namespaces: ['sales'], tasks: ['a', 'b'] }],
+    });
+    assert.deepEqual(await queuesOf('--set', 'queues.default=null'), { queues: [] });
+  });
+
+  test('has a budget for disruptions only with more than one replica', async () => {
+    const kinds = async (replicas: number) => {
+      const args = [...valuesOf('tidemill', 'minimal'), '--set', `controller.replicas=${replicas}`];
+      return (await rendered('tidemill', args)).map(({ kind }) => kind);
+    };
+    assert.ok((await kinds(2)).includes('PodDisruptionBudget'));
+    assert.ok(!(await kinds(1)).includes('PodDisruptionBudget'));
+  });
+
+  test('gets no secret as an argument or a plain variable', async () => {
+    for (const { chart, set } of sets) {
+      for (const object of await rendered(chart, valuesOf(chart, set))) {
+        if (object.kind !== 'Deployment' && object.kind !== 'Pod') continue;
+        const text = JSON.stringify(object);
+        assert.doesNotMatch(text, /"rediss:|redis:\/\/redis\.example|"value":"[^"]*password/i);
+      }
+    }
+  });
+
+  test('is restarted by another address, not by another queue', async () => {
+    const pod = async (...args: readonly string[]) =>
+      Deployment.parse(
+        only(await rendered('tidemill', [...valuesOf('tidemill', 'minimal'), ...args]), 'Deployment'),
+      ).spec.template;
+    const before = await pod();
+    assert.deepEqual(await pod('--set', 'queues.more.namespaces={a}'), before);
+    assert.notDeepEqual(await pod('--set', 'redis.url=redis://other:6379'), before);
+  });
+});
