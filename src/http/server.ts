@@ -9,7 +9,7 @@ import {
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../runtime/clock.ts';
-import { TidemillError } from '../runtime/errors.ts';
+import { type ErrorCode, TidemillError } from '../runtime/errors.ts';
 import { type Log, silentLog } from '../telemetry/log.ts';
 
 export interface Reply {
@@ -18,8 +18,18 @@ export interface Reply {
   readonly body: string;
 }
 
-/** Exact path, without query → what answers a GET or HEAD of it. */
-export type Routes = Readonly<Record<string, () => Promise<Reply> | Reply>>;
+/** What a route is told of the request. */
+export interface Asked {
+  /** The part of the path where the route has a name in braces, as it was sent; empty without one. */
+  readonly name: string;
+  readonly query: URLSearchParams;
+}
+
+/**
+ * Path, without query → what answers a GET or HEAD of it. A path may end with a name in braces (`/scale/{queue}`), which
+ * stands for one part of any text.
+ */
+export type Routes = Readonly<Record<string, (asked: Asked) => Promise<Reply> | Reply>>;
 
 export interface HttpOptions {
   readonly host: string;
@@ -95,8 +105,11 @@ export function jsonReply(status: number, value: unknown): Reply {
   return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` };
 }
 
-function errorReply(status: number, message: string): Reply {
-  return jsonReply(status, { error: { status, title: STATUS_CODES[status], message } });
+/** @param code - of ours, where the error has one */
+export function errorReply(status: number, message: string, code?: ErrorCode): Reply {
+  return jsonReply(status, {
+    error: { status, title: STATUS_CODES[status], ...(code !== undefined && { code }), message },
+  });
 }
 
 async function answer(
@@ -127,24 +140,42 @@ async function replyTo(request: IncomingMessage, routes: Routes, log: Log): Prom
   if (request.httpVersion === '1.1' && request.headers.host === undefined) {
     return errorReply(400, 'an HTTP/1.1 request needs a Host header');
   }
-  const path = pathOf(request.url ?? '');
-  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  const { path, query } = targetOf(request.url ?? '');
+  const { route, name } = findRoute(routes, path);
   if (route === undefined)
     return errorReply(404, `no such path; known are ${Object.keys(routes).join(', ')}`);
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return errorReply(405, 'only GET and HEAD are served here');
   try {
-    return await route();
+    return await route({ name, query });
   } catch (err) {
     log.error('http handler failed', { path, err });
     return errorReply(500, 'the request could not be answered; the log says why');
   }
 }
 
-/** The path of origin-form (`/x?y`) and absolute-form (`http://host/x`) targets; anything else matches no route. */
-function pathOf(target: string): string {
-  if (target.startsWith('/')) return target.split('?', 1)[0] ?? '';
-  return URL.parse(target)?.pathname ?? '';
+function findRoute(
+  routes: Routes,
+  path: string,
+): { readonly route: Routes[string] | undefined; readonly name: string } {
+  if (Object.hasOwn(routes, path) && !path.endsWith('}')) return { route: routes[path], name: '' };
+  const cut = path.lastIndexOf('/') + 1;
+  const name = path.slice(cut);
+  const pattern = Object.keys(routes).find(
+    (known) => known.endsWith('}') && known.slice(0, known.lastIndexOf('/') + 1) === path.slice(0, cut),
+  );
+  return pattern === undefined || name === '' ? { route: undefined, name } : { route: routes[pattern], name };
+}
+
+/** Path and query of origin-form (`/x?y`) and absolute-form (`http://host/x?y`) targets; anything else matches no route. */
+function targetOf(target: string): { readonly path: string; readonly query: URLSearchParams } {
+  if (!target.startsWith('/')) {
+    const url = URL.parse(target);
+    return { path: url?.pathname ?? '', query: url?.searchParams ?? new URLSearchParams() };
+  }
+  const cut = target.indexOf('?');
+  if (cut < 0) return { path: target, query: new URLSearchParams() };
+  return { path: target.slice(0, cut), query: new URLSearchParams(target.slice(cut + 1)) };
 }
 
 const GARBAGE: Readonly<Record<string, readonly [number, string]>> = {

@@ -81,13 +81,19 @@ function runMetrics(
   const active = metrics.gauge('tidemill_runs_active');
   const deadLetters = metrics.counter('tidemill_dead_letters_total');
   const recoveredRuns = metrics.counter('tidemill_recovered_runs_total');
+  const expiredRuns = metrics.counter('tidemill_runs_expired_total');
   const enqueued = metrics.counter('tidemill_enqueued_total');
+  const enqueueRefusals = metrics.counter('tidemill_enqueue_refusals_total');
 
   for (const queue of queues.map(labels.queue)) {
     recoveredRuns.add({ queue }, 0);
+    expiredRuns.add({ queue }, 0);
+    wait.touch({ queue });
+    enqueueRefusals.add({ queue, source: 'task' }, 0);
     for (const executor of EXECUTORS) active.set({ queue, executor }, 0);
     for (const task of touched) {
       started.add({ queue, task }, 0);
+      enqueued.add({ queue, task, source: 'task' }, 0);
       deadLetters.add({ queue, task }, 0);
       for (const outcome of ATTEMPT_OUTCOMES) finished.add({ queue, task, outcome }, 0);
     }
@@ -119,9 +125,18 @@ function runMetrics(
       recoveredRuns.add({ queue: labels.queue(event.queue) }, event.returned);
     },
 
+    promoted(event: { readonly queue: string; readonly expired: number }): void {
+      expiredRuns.add({ queue: labels.queue(event.queue) }, event.expired);
+    },
+
     /** A run was put into a queue by this process. */
     enqueued(queue: string, task: string, source: RunSource): void {
       enqueued.add({ queue: labels.queue(queue), task: labels.task(task), source });
+    },
+
+    /** A full queue did not take a run of this process. */
+    enqueueRefused(queue: string, source: RunSource): void {
+      enqueueRefusals.add({ queue: labels.queue(queue), source });
     },
   };
 }

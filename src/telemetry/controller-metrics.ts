@@ -7,6 +7,10 @@ const QUEUE = { ...CONTROLLER, name: 'scheduledtask' };
 const RESOURCE = { resource: 'scheduledtasks' };
 
 const RESULTS = ['success', 'error', 'requeue'] as const;
+const RESTARTS = ['gone', 'rewound', 'silence', 'closed', 'relist', 'error'] as const;
+const LANES = ['urgent', 'refresh'] as const;
+const WRITES = ['applied', 'conflict', 'gone', 'failed'] as const;
+const EVENT_OUTCOMES = ['written', 'dropped', 'failed'] as const;
 /** No answer came, so there is no code; the word that client-go uses. */
 const NO_CODE = '<error>';
 
@@ -15,6 +19,8 @@ export interface ControllerMetricsOptions {
   /** Name of the Lease. */
   readonly lease: string;
   readonly maxConcurrentReconciles: number;
+  /** The closed list of reasons of events, to start each at 0. */
+  readonly eventReasons: readonly string[];
 }
 
 /** Read at scrape. */
@@ -30,7 +36,12 @@ export interface ControllerReadings {
   }[];
 }
 
-export function controllerMetrics({ metrics, lease, maxConcurrentReconciles }: ControllerMetricsOptions) {
+export function controllerMetrics({
+  metrics,
+  lease,
+  maxConcurrentReconciles,
+  eventReasons,
+}: ControllerMetricsOptions) {
   const leading = metrics.gauge('leader_election_master_status');
   const reconciles = metrics.counter('controller_runtime_reconcile_total');
   const errors = metrics.counter('controller_runtime_reconcile_errors_total');
@@ -51,6 +62,11 @@ export function controllerMetrics({ metrics, lease, maxConcurrentReconciles }: C
   errors.add(CONTROLLER, 0);
   adds.add(QUEUE, 0);
   retries.add(QUEUE, 0);
+  reconcileTime.touch(CONTROLLER);
+  for (const histogram of [queueTime, workTime]) histogram.touch(QUEUE);
+  for (const reason of RESTARTS) restarts.add({ ...RESOURCE, reason }, 0);
+  for (const lane of LANES) for (const outcome of WRITES) writes.add({ lane, outcome }, 0);
+  for (const reason of eventReasons) for (const outcome of EVENT_OUTCOMES) events.add({ reason, outcome }, 0);
 
   return {
     leading: (isLeader: boolean): void => leading.set({ name: lease }, isLeader ? 1 : 0),

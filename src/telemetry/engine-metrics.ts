@@ -15,7 +15,13 @@ export interface ScheduleReading {
   readonly state: ScheduleStateName;
   readonly nextMs: number | undefined;
   readonly lastSuccessMs: number | undefined;
+  readonly lastFailureMs: number | undefined;
 }
+
+/** What Redis may have lost of a schedule. */
+const REGRESSIONS = ['schedule', 'watermark', 'generation'] as const;
+/** The decision that a full queue takes on a slot. */
+const BACKLOG = 'Backlog';
 
 const MAX_NAMESPACES = 200;
 const MAX_TASKS = 500;
@@ -39,31 +45,41 @@ export function engineMetrics({ metrics, reasons, schedules }: EngineMetricsOpti
   const reasonCount = metrics.counter('tidemill_schedule_reasons_total');
   const lag = metrics.histogram('tidemill_schedule_lag_seconds');
   const enqueued = metrics.counter('tidemill_enqueued_total');
-  const leader = metrics.gauge('tidemill_scheduler_leader');
+  const enqueueRefusals = metrics.counter('tidemill_enqueue_refusals_total');
+  const regressions = metrics.counter('tidemill_redis_regressions_total');
   const known = new Set(reasons);
 
   for (const reason of [...reasons, OTHER]) reasonCount.add({ reason }, 0);
-  leader.set({}, 0);
+  for (const what of REGRESSIONS) regressions.add({ what }, 0);
   metrics.addCollector({
     name: 'schedules',
     families: [
       'tidemill_schedules',
       'tidemill_schedule_next_timestamp_seconds',
       'tidemill_schedule_last_success_timestamp_seconds',
+      'tidemill_schedule_last_failure_timestamp_seconds',
     ],
     collect: async () => scheduleSamples(schedules(), namespaceLabel),
   });
 
   return {
     /** A schedule came into force: its series start at 0, so that `rate()` sees its first slot. */
-    scheduleKnown(event: { readonly namespace: string; readonly task: string }): void {
-      const labels = { namespace: namespaceLabel(event.namespace), task: taskLabel(event.task) };
-      for (const outcome of SLOT_OUTCOMES) fires.add({ ...labels, outcome }, 0);
+    scheduleKnown(event: {
+      readonly queue: string;
+      readonly namespace: string;
+      readonly task: string;
+    }): void {
+      const task = taskLabel(event.task);
+      const queue = queueLabel(event.queue);
+      const namespace = namespaceLabel(event.namespace);
+      for (const outcome of SLOT_OUTCOMES) fires.add({ namespace, task, outcome }, 0);
+      for (const source of ['schedule', 'trigger']) enqueued.add({ queue, task, source }, 0);
+      enqueueRefusals.add({ queue, source: 'schedule' }, 0);
     },
 
     /** `count` slots were decided alike. `lagMs` (fired slots only): from the slot to the answer of the queue. */
     decided(event: {
-      /** Given for fired slots, whose runs are counted as enqueued. */
+      /** Where the run went, or would have gone. */
       readonly queue?: string;
       readonly namespace: string;
       readonly task: string;
@@ -78,6 +94,8 @@ export function engineMetrics({ metrics, reasons, schedules }: EngineMetricsOpti
       if (queue !== undefined && outcome === 'fired') {
         enqueued.add({ queue: queueLabel(queue), task: taskLabel(task), source: 'schedule' }, count);
       }
+      if (queue !== undefined && reason === BACKLOG)
+        enqueueRefusals.add({ queue: queueLabel(queue), source: 'schedule' }, count);
       if (lagMs !== undefined) lag.observe({}, Math.max(0, lagMs) / 1_000);
     },
 
@@ -86,10 +104,18 @@ export function engineMetrics({ metrics, reasons, schedules }: EngineMetricsOpti
       enqueued.add({ queue: queueLabel(queue), task: taskLabel(task), source: 'trigger' });
     },
 
-    leading(isLeader: boolean): void {
-      leader.set({}, isLeader ? 1 : 0);
+    /** Redis knows less of a schedule than it did. */
+    regressed(what: (typeof REGRESSIONS)[number]): void {
+      regressions.add({ what });
     },
   };
+}
+
+/** For schedulers without a cluster; a controller has `leader_election_master_status`. */
+export function schedulerLeader(metrics: Metrics): (isLeader: boolean) => void {
+  const leader = metrics.gauge('tidemill_scheduler_leader');
+  leader.set({}, 0);
+  return (isLeader) => leader.set({}, isLeader ? 1 : 0);
 }
 
 export type EngineMetrics = ReturnType<typeof engineMetrics>;
@@ -121,20 +147,15 @@ function stateSamples(schedules: readonly ScheduleReading[], namespaceLabel: (na
   );
 }
 
-function timeSamples({ namespace, name, nextMs, lastSuccessMs }: ScheduleReading) {
+/** Instants that are known, in seconds since the epoch. */
+function timeSamples({ namespace, name, nextMs, lastSuccessMs, lastFailureMs }: ScheduleReading) {
   const labels = { namespace, schedule: name };
-  return [
-    ...(nextMs === undefined
-      ? []
-      : [{ family: 'tidemill_schedule_next_timestamp_seconds' as const, labels, value: nextMs / 1_000 }]),
-    ...(lastSuccessMs === undefined
-      ? []
-      : [
-          {
-            family: 'tidemill_schedule_last_success_timestamp_seconds' as const,
-            labels,
-            value: lastSuccessMs / 1_000,
-          },
-        ]),
-  ];
+  const instants = [
+    ['tidemill_schedule_next_timestamp_seconds', nextMs],
+    ['tidemill_schedule_last_success_timestamp_seconds', lastSuccessMs],
+    ['tidemill_schedule_last_failure_timestamp_seconds', lastFailureMs],
+  ] as const;
+  return instants.flatMap(([family, ms]) =>
+    ms === undefined ? [] : [{ family, labels, value: ms / 1_000 }],
+  );
 }

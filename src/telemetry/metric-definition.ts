@@ -2,8 +2,17 @@
 
 export type MetricType = 'counter' | 'gauge' | 'histogram';
 
-/** Which process exports a metric; `dev` is consumer and scheduler in one, and a controller exports what a scheduler does. */
-export type MetricOwner = 'all' | 'consumer' | 'scheduler' | 'controller';
+/** Which process exports a metric; `dev` is consumer and scheduler in one, and leads. */
+export const EXPORTED_BY = {
+  all: 'every process',
+  consumer: 'consumer',
+  engine: 'controller, scheduler',
+  /** Of the whole cluster: exported by one process at a time, so that sums over replicas count it once. */
+  leader: 'the leading controller or scheduler',
+  controller: 'controller',
+  scheduler: 'scheduler',
+} as const;
+export type MetricOwner = keyof typeof EXPORTED_BY;
 
 export interface MetricDefinition {
   readonly type: MetricType;

@@ -21,6 +21,8 @@ export interface GaugeHandle<N extends MetricName> {
 
 export interface HistogramHandle<N extends MetricName> {
   observe(labels: Labels<N>, value: number): void;
+  /** Makes the series visible before its first observation. */
+  touch(labels: Labels<N>): void;
 }
 
 export interface MetricsOptions {
@@ -28,8 +30,13 @@ export interface MetricsOptions {
   readonly log?: Log;
   /** Also the process and Node metrics. Default true. */
   readonly defaults?: boolean;
-  readonly build?: { readonly version: string };
+  readonly build?: { readonly version: string; readonly commit?: string };
 }
+
+/** Gauges of prom-client that end in `_total`, which `promtool check metrics` rightly refuses; each has a twin by type without it. */
+const MISNAMED = [
+  ...['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'],
+];
 
 const COLLECTOR_UP = 'tidemill_collector_up';
 
@@ -42,9 +49,13 @@ export class Metrics {
   constructor({ clock = systemClock, log = silentLog, defaults = true, build }: MetricsOptions = {}) {
     this.#clock = clock;
     this.#log = log;
-    if (defaults) collectDefaultMetrics({ register: this.#registry });
+    if (defaults) {
+      collectDefaultMetrics({ register: this.#registry });
+      for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
+    }
     const labels = {
       version: build?.version ?? 'unknown',
+      commit: build?.commit ?? 'unknown',
       node_version: process.versions.node,
       tz_version: process.versions['tz'] ?? 'unknown',
     };
@@ -70,13 +81,16 @@ export class Metrics {
     const histogram =
       this.#known(name, Histogram) ??
       new Histogram({ ...this.#configuration(name), buckets: [...CATALOGUE[name].buckets] });
-    return { observe: (labels, value) => histogram.observe(labels, value) };
+    return {
+      observe: (labels, value) => histogram.observe(labels, value),
+      touch: (labels) => histogram.zero(labels),
+    };
   }
 
   /** Adds gauges that are read at scrape. A collector that fails or hangs costs its own families, never the scrape. */
   addCollector(collector: Collector): void {
     this.#collections.push(new Collection(collector, this.#clock));
-    for (const family of collector.families) this.#gauge(family);
+    for (const family of collector.families) this.#clear(family);
   }
 
   /** The exposition text. Never rejects because of a collector. */
@@ -90,13 +104,20 @@ export class Metrics {
     const up = this.gauge(COLLECTOR_UP);
     const result = await collection.read();
     // Labelled gauges keep every series they ever had: what is gone from the source must go from the scrape.
-    for (const family of families) this.#gauge(family).reset();
+    for (const family of families) this.#clear(family);
     up.set({ collector: name }, result.kind === 'samples' ? 1 : 0);
     if (result.kind === 'samples') {
       for (const { family, labels, value } of result.samples) this.#gauge(family).set({ ...labels }, value);
     } else if (result.fresh) {
       this.#log.warn('metrics collector failed', { collector: name, reason: messageOf(result.error) });
     }
+  }
+
+  /** Drops every series, also the one of a gauge without labels, which `reset` would leave at 0. */
+  #clear(name: MetricOfType<'gauge'>): void {
+    const gauge = this.#gauge(name);
+    gauge.reset();
+    if (CATALOGUE[name].labels.length === 0) gauge.remove();
   }
 
   #gauge(name: MetricOfType<'gauge'>): Gauge {

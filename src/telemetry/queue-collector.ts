@@ -1,6 +1,5 @@
 /** Queue gauges, read from the broker at scrape: depth is a property of the queue, so no process may keep a copy of it. */
 import type { Collector, Sample } from './collector.ts';
-import { firstLabels } from './labels.ts';
 
 /** The part of a queue's statistics that is exported. */
 export interface QueueReading {
@@ -11,12 +10,13 @@ export interface QueueReading {
   readonly retainedSucceeded: number;
   readonly retainedFailed: number;
   readonly retainedBytes: number;
+  readonly maxPending: number;
   readonly paused: boolean;
   readonly oldestPendingAgeMs: number;
   readonly consumers: number;
 }
 
-/** Queues beyond this are summed up under `other`. */
+/** More queues than this, by name, have no series: a sum of them would hide the one that is stuck. */
 const MAX_QUEUES = 100;
 
 /** @param read - statistics of every queue to be exported, read now */
@@ -28,12 +28,10 @@ export function queueCollector(read: () => Promise<readonly QueueReading[]>): Co
       'tidemill_queue_oldest_age_seconds',
       'tidemill_queue_paused',
       'tidemill_queue_retained_bytes',
+      'tidemill_queue_max_pending',
       'tidemill_consumers',
     ],
-    collect: async () => {
-      const queueLabel = firstLabels(MAX_QUEUES);
-      return (await read()).flatMap((reading) => samplesOf({ ...reading, queue: queueLabel(reading.queue) }));
-    },
+    collect: async () => (await read()).slice(0, MAX_QUEUES).flatMap(samplesOf),
   };
 }
 
@@ -57,6 +55,7 @@ function samplesOf(reading: QueueReading): readonly Sample[] {
     },
     { family: 'tidemill_queue_paused', labels: { queue }, value: reading.paused ? 1 : 0 },
     { family: 'tidemill_queue_retained_bytes', labels: { queue }, value: reading.retainedBytes },
+    { family: 'tidemill_queue_max_pending', labels: { queue }, value: reading.maxPending },
     { family: 'tidemill_consumers', labels: { queue }, value: reading.consumers },
   ];
 }

@@ -55,6 +55,7 @@ export class FaultyBroker implements Broker {
 
   queueNames: Broker['queueNames'] = () => this.#inner.queueNames();
   now: Broker['now'] = () => this.#inner.now();
+  memory: Broker['memory'] = () => this.#inner.memory();
   startHeartbeat: Broker['startHeartbeat'] = (options) =>
     new MemoryHeartbeat(this.#clock, options, (name) => this.queue(name)).start();
   holdLock: Broker['holdLock'] = (name, holder, leaseMs) => this.#inner.holdLock(name, holder, leaseMs);

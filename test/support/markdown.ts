@@ -20,7 +20,7 @@ export function pages(): readonly string[] {
   const atTop = readdirSync(ROOT).filter((name) => name.endsWith('.md'));
   return [
     ...atTop,
-    ...['docs', 'examples'].filter((folder) => existsSync(join(ROOT, folder))).flatMap(inFolder),
+    ...['docs', 'examples', 'helm'].filter((folder) => existsSync(join(ROOT, folder))).flatMap(inFolder),
   ].sort();
 }
 

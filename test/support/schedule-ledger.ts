@@ -65,6 +65,7 @@ export class ScheduleLedger {
       },
       queueNames: () => inner.queueNames(),
       now: () => inner.now(),
+      memory: () => inner.memory(),
       startHeartbeat: (options) => inner.startHeartbeat(options),
       holdLock: (name, holder, leaseMs) => inner.holdLock(name, holder, leaseMs),
       releaseLock: (name, holder) => inner.releaseLock(name, holder),

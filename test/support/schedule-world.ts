@@ -282,6 +282,7 @@ export class UnreliableBroker implements Broker {
 
   queueNames: Broker['queueNames'] = () => this.#call('queueNames', () => this.inner.queueNames());
   now: Broker['now'] = () => this.#call('now', () => this.inner.now());
+  memory: Broker['memory'] = () => this.inner.memory();
   startHeartbeat: Broker['startHeartbeat'] = (options) => this.inner.startHeartbeat(options);
   holdLock: Broker['holdLock'] = (name, holder, leaseMs) =>
     this.#call('holdLock', () => this.inner.holdLock(name, holder, leaseMs));
