@@ -1,0 +1,13 @@
+/** A process that works on a queue of bee-queue: counts no-op jobs, or tells when each began. */
+import { redisUrl } from '../lib/bulk-producer.ts';
+import type { Job } from '../lib/job.ts';
+import { countRun } from '../lib/run-counter.ts';
+import { tellStart } from '../lib/start-report.ts';
+import { beeWorker } from './bee-queue.ts';
+
+const wantsStarts = process.argv[2] === 'starts';
+await beeWorker<Job>(redisUrl(), ({ id }) => {
+  if (wantsStarts) tellStart(id);
+  else countRun();
+  return 'ok';
+});
