@@ -66,6 +66,8 @@ export interface Broker extends AsyncDisposable {
    * Never left out, so that no wrapper forgets to hand it on.
    */
   readonly connectionEpoch: string | undefined;
+  /** How full the store is; `undefined` where it does not say. */
+  memory(): Promise<MemoryUse | undefined>;
   /** Keeps the leases of an incarnation alive, apart from the event loop where the broker can. */
   startHeartbeat(options: HeartbeatOptions): Heartbeat;
   /**
@@ -74,6 +76,12 @@ export interface Broker extends AsyncDisposable {
    */
   holdLock(name: string, holder: string, leaseMs: number): Promise<boolean>;
   releaseLock(name: string, holder: string): Promise<void>;
+}
+
+export interface MemoryUse {
+  readonly usedBytes: number;
+  /** Beyond it, what would make more data is refused; 0: no limit is set. */
+  readonly maxBytes: number;
 }
 
 /** All that can be done with one queue, by who does it. */

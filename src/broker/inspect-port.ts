@@ -10,6 +10,8 @@ export interface QueueStats {
   readonly retainedSucceeded: number;
   readonly retainedFailed: number;
   readonly retainedBytes: number;
+  /** Most pending and delayed runs: more are refused as `full`. */
+  readonly maxPending: number;
   readonly paused: boolean;
   /** How long the oldest ready run has waited, ms; 0 when none waits. */
   readonly oldestPendingAgeMs: number;
@@ -39,11 +41,14 @@ export interface ConsumerInfo {
   readonly leaseExpiresAtMs: number;
 }
 
+/** Most records that one search looks at. */
+export const SEARCH_CAP = 10_000;
+
 /**
  * Which runs to find. What is found are the newest `limit` matching runs over all the states asked for (default: all),
  * newest first: ended runs by `endedAtMs`, the others by `enqueuedAtMs`, equal instants in the order of their ids.
  *
- * At most 10,000 records are looked at. Runs that are held, in lanes, delayed, failed, and otherwise ended have equal shares
+ * At most 10,000 records are looked at (`SEARCH_CAP`). Runs that are held, in lanes, delayed, failed, and otherwise ended have equal shares
  * of them, and a kind that needs less leaves the rest to the others. In a share, lanes are read from their tails, delayed
  * runs from the last due, and ended ones from the last ended: what lies beyond it is not found, however new.
  */

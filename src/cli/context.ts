@@ -25,6 +25,8 @@ async function connect(
   });
 }
 
+const NOT_COUNTED = { enqueued: () => undefined, enqueueRefused: () => undefined };
+
 /** The broker of a process that runs for long: its calls are timed and its enqueues counted. */
 export async function connectBroker(
   settings: RedisSettings,
@@ -32,19 +34,24 @@ export async function connectBroker(
     io,
     log,
     metrics,
-    enqueued,
+    counted = NOT_COUNTED,
   }: {
     readonly io: Io;
     readonly log: Log;
     readonly metrics: Metrics;
-    readonly enqueued: BrokerWatch['enqueued'];
+    /** Runs that this process enqueues. Default: someone else counts them. */
+    readonly counted?: Pick<BrokerWatch, 'enqueued' | 'enqueueRefused'>;
   },
 ): Promise<Broker> {
   const broker = await connect(settings, io, (message) =>
     log.warn('redis should be looked after', { advice: message }),
   );
   const redis = redisMetrics(metrics, () => broker.connected);
-  return new MeasuredBroker(broker, io.clock, { ...redis, enqueued });
+  return new MeasuredBroker(broker, io.clock, {
+    ...redis,
+    enqueued: (...run) => counted.enqueued(...run),
+    enqueueRefused: (...run) => counted.enqueueRefused(...run),
+  });
 }
 
 /** Connects, does the work, and closes the connection whatever happens. */

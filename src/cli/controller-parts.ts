@@ -2,6 +2,7 @@
 import type { Broker } from '../broker/broker.ts';
 import { ScheduleEngine } from '../controller/engine.ts';
 import { OBJECTS_PER_CALL } from '../controller/engine-context.ts';
+import { EVENTS } from '../controller/event-reasons.ts';
 import { EventRecorder } from '../controller/event-recorder.ts';
 import { type EngineObserver, SILENT_ENGINE_OBSERVER } from '../controller/observer.ts';
 import { StatusReporter } from '../controller/status-reporter.ts';
@@ -14,12 +15,12 @@ import {
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Cluster, ClusterWatch } from './cluster.ts';
+import { collectCluster } from './cluster-gauges.ts';
 import { engineLog } from './engine-log.ts';
 import { watchEngine } from './engine-watch.ts';
 import { hangingReasons } from './health.ts';
 import type { Io } from './io.ts';
 import { joinObservers } from './observers.ts';
-import { collectQueues } from './queue-gauges.ts';
 import { leadWhileConnected } from './lead-while-connected.ts';
 import { ScheduleBoard } from './schedule-board.ts';
 import { joinSinks } from './sinks.ts';
@@ -49,7 +50,12 @@ export interface ControllerParts extends AsyncDisposable {
 export function assembleController(options: PartsOptions): ControllerParts {
   const { io, log, metrics, broker, install, lease } = options;
   const { clock } = io;
-  const told = controllerMetrics({ metrics, lease, maxConcurrentReconciles: OBJECTS_PER_CALL });
+  const told = controllerMetrics({
+    metrics,
+    lease,
+    maxConcurrentReconciles: OBJECTS_PER_CALL,
+    eventReasons: Object.keys(EVENTS),
+  });
   const cluster = options.openCluster({
     requested: (request) => told.requested(request),
     informerRestarted: (reason) => told.informerRestarted(reason),
@@ -70,7 +76,7 @@ export function assembleController(options: PartsOptions): ControllerParts {
   let leading = false;
   const board = new ScheduleBoard();
   // What is true of the whole cluster only the leader tells, or sums over replicas would count it more than once.
-  const { counted, observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
+  const { observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
   const engine = new ScheduleEngine({
     ...{ source: informer, broker, log, clock, install },
     sink: joinSinks(board, reporter, recorder),
@@ -88,11 +94,10 @@ export function assembleController(options: PartsOptions): ControllerParts {
     waiting: () => waiting,
     informers: () => informer.states(),
   });
-  collectQueues(metrics, broker, () => (leading ? broker.queueNames() : []));
+  collectCluster(metrics, broker, () => leading);
 
   const onChange = (isLeader: boolean): void => {
     leading = isLeader;
-    counted.leading(isLeader);
     told.leading(isLeader);
   };
   return {

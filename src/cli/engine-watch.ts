@@ -10,6 +10,8 @@ export function watchEngine(
   board: Pick<ScheduleBoard, 'readings'>,
 ): { readonly counted: EngineMetrics; readonly observer: Partial<EngineObserver> } {
   const counted = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => board.readings() });
+  // An answer of `fire` that says so is no error of the call, so the broker's own count does not see it.
+  const refusals = metrics.counter('tidemill_redis_refusals_total');
   return {
     counted,
     observer: {
@@ -22,6 +24,8 @@ export function watchEngine(
       },
       duplicate: (event) => counted.decided({ ...event, outcome: 'duplicate' }),
       stale: (event) => counted.decided({ ...event, outcome: 'refused' }),
+      regressed: ({ what }) => counted.regressed(what),
+      refusedForMemory: ({ schedules }) => refusals.add({ reason: 'memory' }, schedules),
     },
   };
 }

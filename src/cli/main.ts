@@ -7,7 +7,7 @@ import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts';
 import { type Io, processIo } from './io.ts';
 import { reportError } from './report-error.ts';
 import { COMMAND_SETTINGS } from './settings.ts';
-import { VERSION } from './version.ts';
+import { VERSION_LINE } from './version.ts';
 
 export type CreateProgram = (surroundings: Surroundings) => Command;
 
@@ -56,7 +56,7 @@ export function newProgram(
 ): Command {
   return new Command(name)
     .description(description)
-    .version(VERSION, '-V, --version', 'print the version')
+    .version(VERSION_LINE, '-V, --version', 'print version, commit and Node')
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),

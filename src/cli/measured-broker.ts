@@ -4,9 +4,11 @@ import type {
   EnqueueOutcome,
   Heartbeat,
   HeartbeatOptions,
+  MemoryUse,
   ProducerPort,
   Queue,
 } from '../broker/broker.ts';
+import { type RefusalReason, refusalReason } from '../broker/redis/reply-errors.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { TidemillError } from '../runtime/errors.ts';
 import type { RunRequest } from '../task/request.ts';
@@ -19,6 +21,10 @@ export interface BrokerWatch {
   reconnected(): void;
   /** A run is in a queue because of this process. */
   enqueued(queue: string, task: string, source: RunSource): void;
+  /** A run of this process was not taken, because the queue is full. */
+  enqueueRefused(queue: string, source: RunSource): void;
+  /** Redis answered a call with an error: nothing was done. */
+  refused(reason: RefusalReason): void;
 }
 
 /** Calls that wait on purpose: their time says nothing about Redis. */
@@ -72,6 +78,10 @@ export class MeasuredBroker implements Broker {
     return this.#time('now', () => this.#broker.now());
   }
 
+  memory(): Promise<MemoryUse | undefined> {
+    return this.#time('memory', () => this.#broker.memory());
+  }
+
   startHeartbeat(options: HeartbeatOptions): Heartbeat {
     return this.#broker.startHeartbeat(options);
   }
@@ -110,6 +120,7 @@ export class MeasuredBroker implements Broker {
       const outcomes = await runs.enqueue(requests);
       for (const [index, { task, options }] of requests.entries()) {
         if (outcomes[index] === 'enqueued') this.#watch.enqueued(name, task, options.source);
+        else if (outcomes[index] === 'full') this.#watch.enqueueRefused(name, options.source);
       }
       return outcomes;
     };
@@ -131,6 +142,8 @@ export class MeasuredBroker implements Broker {
     } catch (error) {
       if (error instanceof TidemillError && error.code === 'BROKER_UNAVAILABLE') this.#lost = true;
       else this.#note(operation, sentMs);
+      const reason = refusalReason(error);
+      if (reason !== undefined) this.#watch.refused(reason);
       throw error;
     }
   }

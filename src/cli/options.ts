@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { DURATION_PATTERN, parseDuration } from '../schedule/duration.ts';
 
+const durationRule = (flag: string): string => `${flag} must be a duration such as 500ms, 30s or 1h30m`;
+
 export function integerOption(flag: string, fallback: number, min: number, max: number) {
   const message = `${flag} must be a whole number from ${min} to ${max}`;
   return z
@@ -12,10 +14,10 @@ export function integerOption(flag: string, fallback: number, min: number, max: 
     .refine((value) => value >= min && value <= max, message);
 }
 
+export function optionalDurationOption(flag: string) {
+  return z.string().regex(DURATION_PATTERN, durationRule(flag)).transform(parseDuration).optional();
+}
+
 export function durationOption(flag: string, fallback: string) {
-  return z
-    .string()
-    .regex(DURATION_PATTERN, `${flag} must be a duration such as 500ms, 30s or 1h30m`)
-    .default(fallback)
-    .transform(parseDuration);
+  return z.string().regex(DURATION_PATTERN, durationRule(flag)).default(fallback).transform(parseDuration);
 }

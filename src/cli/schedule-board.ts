@@ -43,6 +43,7 @@ export class ScheduleBoard implements StatusSink {
       state: stateOf(report),
       nextMs: report.nextMs,
       lastSuccessMs: report.state?.lastSucceededAtMs,
+      lastFailureMs: report.state?.lastFailedAtMs,
     }));
   }
 }

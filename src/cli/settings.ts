@@ -53,17 +53,20 @@ const TASKS = [
 ] as const;
 const tasks = textSetting(...TASKS);
 const optionalTasks = optionalSetting(...TASKS);
-const queues = textSetting(
-  {
-    flag: 'queue',
-    argument: 'name',
-    help: 'queue to work on; several by commas or by repeating the flag',
-    default: DEFAULT_QUEUE,
-    list: true,
-  },
-  `must be ${QUEUE_NAME_RULE}; or several such names separated by commas`,
-  queueList,
-);
+const queuesTo = (help: string) =>
+  textSetting(
+    {
+      flag: 'queue',
+      argument: 'name',
+      help: `${help}; several by commas or by repeating the flag`,
+      default: DEFAULT_QUEUE,
+      list: true,
+    },
+    `must be ${QUEUE_NAME_RULE}; or several such names separated by commas`,
+    queueList,
+  );
+const queues = queuesTo('queue to work on');
+const noopQueues = queuesTo('queue in which --run-noop runs the noop');
 const QUEUE = { flag: 'queue', argument: 'name' };
 const QUEUE_RULE = `must be ${QUEUE_NAME_RULE}`;
 const queuesFileOr = (defaultNote: string) =>
@@ -291,7 +294,14 @@ export const ScheduleSettings = z.object({ ...REDIS, install });
 export const WhySettings = z.object({ ...REDIS, install, namespace });
 export const ExportSettings = z.object({ tasks });
 export const NextSettings = z.object({ ...OPTIONAL_REDIS, install, namespace });
-export const DoctorSettings = z.object({ ...OPTIONAL_REDIS, tasks: optionalTasks });
+export const DoctorSettings = z.object({
+  ...OPTIONAL_REDIS,
+  tasks: optionalTasks,
+  queues: noopQueues,
+  ...KUBE,
+  leaseName,
+  leaseNamespace,
+});
 
 /** A lease that outlives less than two renewals is lost to one slow reply. */
 export const CONSUMER_RULES: readonly Rule[] = [

@@ -46,6 +46,7 @@ const QUOTED_LENGTH = 200;
  */
 export function apiStatusOf(error: unknown, nowMs = 0): ApiStatus {
   if (error instanceof TidemillError && error.cause !== undefined) return apiStatusOf(error.cause, nowMs);
+  if (error instanceof ApiCallError) return apiStatusOf(error.exception, nowMs);
   if (error instanceof ApiException) {
     const status = bodyStatus(error.body);
     const waitMs = waitOf(headersOf(error.headers), status.details, nowMs);
@@ -64,7 +65,40 @@ export function statusOfEvent(object: unknown): ApiStatus {
 export function kubeError(error: unknown, doing: string): TidemillError {
   if (error instanceof TidemillError) return error;
   const status = apiStatusOf(error);
-  return new TidemillError(codeOf(status), `cannot ${doing}: ${answerOf(status)}`, { cause: error });
+  return new TidemillError(codeOf(status), `cannot ${doing}: ${answerOf(status)}`, { cause: causeOf(error) });
+}
+
+/** Where `KubeHttp` notes the request in an answer, since the exceptions of the generated clients do not know it. */
+export const REQUEST_HEADER = 'x-tidemill-request';
+
+/**
+ * A call that was answered with a failure, as it may stand in a log: status, reason, message and request in one line. The
+ * exception of the client, whose message holds the body and all headers, stays behind it for `apiStatusOf`.
+ */
+export class ApiCallError extends Error {
+  override readonly name = 'ApiCallError';
+  /** HTTP status. */
+  readonly code: number;
+  readonly #exception: ApiException<unknown>;
+
+  constructor(exception: ApiException<unknown>) {
+    const request = headersOf(exception.headers)[REQUEST_HEADER];
+    const answer = answerOf(bodyStatus(exception.body));
+    super(`${exception.code} ${answer}${request === undefined ? '' : ` (${request})`}`);
+    this.code = exception.code;
+    this.#exception = exception;
+    // It was made by generated code, whatever the call was.
+    delete this.stack;
+  }
+
+  get exception(): ApiException<unknown> {
+    return this.#exception;
+  }
+}
+
+/** What may be the cause of an error of ours: one line of an answer, and whatever else was thrown as it is. */
+export function causeOf(error: unknown): unknown {
+  return error instanceof ApiException ? new ApiCallError(error) : error;
 }
 
 export const CRD_HINT = 'the CRD is not installed: `tidemill crd | kubectl apply --server-side -f -`';

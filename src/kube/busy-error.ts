@@ -1,6 +1,6 @@
 /** A failed write that says how long its caller is to wait. */
 import { TidemillError } from '../runtime/errors.ts';
-import { apiStatusOf, kubeError } from './api-error.ts';
+import { apiStatusOf, causeOf, kubeError } from './api-error.ts';
 
 /** `retryAfterMs` is what the server asked for; 0 when it asked for nothing. */
 export class KubeBusyError extends TidemillError {
@@ -9,7 +9,7 @@ export class KubeBusyError extends TidemillError {
   /** @param doing - such as "write an event in team-a" */
   constructor(error: unknown, doing: string, nowMs: number) {
     const { code, message } = kubeError(error, doing);
-    super(code, message, { cause: error });
+    super(code, message, { cause: causeOf(error) });
     this.retryAfterMs = apiStatusOf(error, nowMs).retryAfterMs ?? 0;
   }
 }

@@ -7,6 +7,7 @@ import {
 } from '@kubernetes/client-node';
 import type { Clock } from '../runtime/clock.ts';
 import { TidemillError } from '../runtime/errors.ts';
+import { REQUEST_HEADER } from './api-error.ts';
 import { kubeBackoffMs, retryAfterMs } from './backoff.ts';
 import type { KubeObserver } from './observer.ts';
 import type { SharedDispatcher } from './shared-dispatcher.ts';
@@ -90,7 +91,8 @@ export class KubeHttp implements PromiseHttpLibrary {
   async #attempt(request: RequestContext): Promise<Attempt> {
     try {
       // The whole answer is read here, so that the limit holds for it and a cut in its midst is one more failed try.
-      return { kind: 'answered', response: await this.#exchange(request, undefined, withText) };
+      const response = await this.#exchange(request, undefined, (answer) => withText(answer, request));
+      return { kind: 'answered', response };
     } catch (error) {
       return { kind: 'failed', error };
     }
@@ -163,11 +165,20 @@ function forgetWhenAborted(
   else signal.addEventListener('abort', () => inFlight.delete(controller), { once: true });
 }
 
-async function withText({ httpStatusCode, headers, body }: ResponseContext): Promise<ResponseContext> {
+/** The whole answer, which also says what it is an answer to. */
+async function withText(
+  { httpStatusCode, headers, body }: ResponseContext,
+  request: RequestContext,
+): Promise<ResponseContext> {
   const text = await body.text();
-  return new ResponseContext(httpStatusCode, headers, {
-    text: async () => text,
-    binary: async () => Buffer.from(text),
-    stream: () => null,
-  });
+  const asked = `${request.getHttpMethod()} ${new URL(request.getUrl()).pathname}`;
+  return new ResponseContext(
+    httpStatusCode,
+    { ...headers, [REQUEST_HEADER]: asked },
+    {
+      text: async () => text,
+      binary: async () => Buffer.from(text),
+      stream: () => null,
+    },
+  );
 }

@@ -52,6 +52,35 @@ export function controllerRules(leaseName: string): ControllerRules {
   };
 }
 
+export interface DoctorRules {
+  /** In the namespace of the Lease. */
+  readonly lease: readonly PolicyRule[];
+  /** In the whole cluster, and only if wanted: without them the schema of the CRD is not compared, and `doctor` says so. */
+  readonly crd: readonly PolicyRule[];
+}
+
+/** What `tidemill doctor --kubernetes` needs; that the CRD is served every service account may see. */
+export function doctorRules(leaseName: string): DoctorRules {
+  return {
+    lease: [
+      {
+        apiGroups: ['coordination.k8s.io'],
+        resources: ['leases'],
+        resourceNames: [leaseName],
+        verbs: ['get'],
+      },
+    ],
+    crd: [
+      {
+        apiGroups: ['apiextensions.k8s.io'],
+        resources: ['customresourcedefinitions'],
+        resourceNames: [`${PLURAL}.${GROUP}`],
+        verbs: ['get'],
+      },
+    ],
+  };
+}
+
 /** A service account with exactly those rights: in the whole cluster, or in each of the watched namespaces. */
 export function rbacObjects(options: RbacOptions): readonly RoleObject[] {
   const { namespace, serviceAccount, leaseName, watchNamespaces } = options;

@@ -32,6 +32,11 @@ const COLUMNS: readonly PrinterColumn[] = [
 
 const HEADER = '# Generated from src/resource by `tidemill crd`: edit the schema there, not this file.\n';
 
+/** The schema of our version: what the API server checks objects with. */
+export function crdSchema(): ReturnType<typeof structural> {
+  return structural(z.toJSONSchema(ScheduledTaskSchema, { target: 'openapi-3.0', io: 'input' }));
+}
+
 /** The CustomResourceDefinition as an object. */
 export function crd(): object {
   return {
@@ -59,9 +64,7 @@ export function crd(): object {
           selectableFields: ['.spec.task', '.spec.queue', '.spec.suspend'].map((jsonPath) => ({ jsonPath })),
           additionalPrinterColumns: COLUMNS,
           schema: {
-            openAPIV3Schema: structural(
-              z.toJSONSchema(ScheduledTaskSchema, { target: 'openapi-3.0', io: 'input' }),
-            ),
+            openAPIV3Schema: crdSchema(),
           },
         },
       ],

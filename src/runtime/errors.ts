@@ -33,6 +33,7 @@ export const ERROR_CODES = {
   REQUEST_INVALID: 'The id of a request for a run by hand breaks a rule.',
   SCHEDULE_UNKNOWN:
     'No schedule of that name is known in this install, or several namespaces have one. The message lists near names.',
+  QUERY_INVALID: 'A query parameter of an HTTP request breaks a rule. The message names it.',
   USAGE: 'The command line asks for what does not go together. The message says what to change.',
   TIME_INVALID: 'A time that was typed cannot be read, or does not exist in its time zone.',
   SCHEDULE_INVALID:

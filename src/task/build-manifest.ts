@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { messageOf, TidemillError } from '../runtime/errors.ts';
+import { BUILT_IN_TASKS } from './built-in-tasks.ts';
 import type { TaskDescription, TaskManifest } from './manifest.ts';
 import type { TaskRegistry } from './registry.ts';
 import type { AnyTask } from './types.ts';
@@ -9,12 +10,12 @@ import type { AnyTask } from './types.ts';
 type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The manifest of all tasks.
+ * The manifest of all tasks, the built-in ones included.
  * @param builtAtMs - when the tasks module was built, ms since the epoch
  * @throws TidemillError TASK_INVALID when a schema cannot be described
  */
 export function buildManifest(registry: TaskRegistry, builtAtMs: number): TaskManifest {
-  const tasks = registry.all().map(describeTask);
+  const tasks = [...registry.all(), ...BUILT_IN_TASKS].map(describeTask);
   return { hash: stableHash(tasks), builtAtMs, tasks };
 }
 

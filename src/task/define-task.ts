@@ -1,7 +1,7 @@
 /** What an author calls: `defineTask` and `defineContract`. They check every option and fill in the defaults; nothing starts. */
 import type { z } from 'zod';
 import type { Schedule, ScheduleSpec } from '../schedule/schedule.ts';
-import { isTaskName, TASK_NAME_RULE } from './names.ts';
+import { isReservedTaskName, isTaskName, RESERVED_TASK_PREFIX, TASK_NAME_RULE } from './names.ts';
 import { OptionCheck, type Range, requireOptions, shown } from './option-check.ts';
 import {
   type AnyTask,
@@ -142,9 +142,17 @@ function checkedContract<Input, Output, Result>(
 }
 
 function checkedName(check: OptionCheck, name: unknown): string {
-  if (typeof name === 'string' && isTaskName(name)) return name;
-  check.add('name', `${shown(name)} must be ${TASK_NAME_RULE}`);
-  return '';
+  if (typeof name !== 'string' || !isTaskName(name)) {
+    check.add('name', `${shown(name)} must be ${TASK_NAME_RULE}`);
+    return '';
+  }
+  if (isReservedTaskName(name)) {
+    check.add(
+      'name',
+      `${shown(name)} must not begin with ${RESERVED_TASK_PREFIX}: such names are kept for the built-in tasks`,
+    );
+  }
+  return name;
 }
 
 function checkSchema(check: OptionCheck, at: string, schema: unknown): void {

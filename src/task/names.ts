@@ -6,6 +6,8 @@ export const TASK_NAME_PATTERN = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/;
 export const TASK_NAME_RULE =
   "lower-case letters, digits, '.', '_' or '-', beginning and ending with a letter or digit, at most 128 characters";
 export const TASK_NAME_MAX_LENGTH = 128;
+/** Names that begin so belong to tasks of our own: nobody else may define one, anybody may enqueue or schedule it. */
+export const RESERVED_TASK_PREFIX = 'tidemill.';
 
 /** Queue names are DNS labels: also the rule of `spec.queue`. */
 export const QUEUE_NAME_PATTERN = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
@@ -20,6 +22,11 @@ const GIVEN_RUN_ID_PATTERN = /^[!-9;-?A-~]+$/;
 
 export function isTaskName(name: string): boolean {
   return name.length <= TASK_NAME_MAX_LENGTH && TASK_NAME_PATTERN.test(name);
+}
+
+/** Whether it is, or may become, a task of our own. */
+export function isReservedTaskName(name: string): boolean {
+  return name.startsWith(RESERVED_TASK_PREFIX);
 }
 
 export function isQueueName(name: string): boolean {

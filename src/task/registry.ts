@@ -2,6 +2,7 @@
 import { TidemillError } from '../runtime/errors.ts';
 import { quote } from '../schedule/schedule-error.ts';
 import { type AnyApp, isApp } from './app.ts';
+import { BUILT_IN_TASKS } from './built-in-tasks.ts';
 import { isTask } from './define-task.ts';
 import { nearNames } from './near-names.ts';
 import { type AnyTask, TASK_APP } from './types.ts';
@@ -35,17 +36,19 @@ export class TaskRegistry {
     }
   }
 
+  /** One of these tasks, or a built-in one. */
   find(name: string): AnyTask | undefined {
-    return this.#tasks.get(name);
+    return this.#tasks.get(name) ?? BUILT_IN_TASKS.find((task) => task.name === name);
   }
 
   /** @throws TidemillError TASK_UNKNOWN that names what is near */
   get(name: string): AnyTask {
-    const task = this.#tasks.get(name);
+    const task = this.find(name);
     if (task !== undefined) return task;
     throw new TidemillError('TASK_UNKNOWN', `no task is named ${quote(name)}; ${this.#hint(name)}`);
   }
 
+  /** Without the built-in ones, as `all`. */
   names(): readonly string[] {
     return [...this.#tasks.keys()].sort();
   }

@@ -1,5 +1,6 @@
 /** Contract: what people see and switch, and the lock that schedulers share. */
 import assert from 'node:assert/strict';
+import { DEFAULT_QUEUE_SETTINGS } from '../../src/broker/broker.ts';
 import { describe, test } from 'node:test';
 import type { Outcome, RunState } from '../../src/task/run.ts';
 import {
@@ -30,7 +31,7 @@ export function describeInspection(createHarness: CreateHarness): void {
       const { oldestPendingAgeMs, retainedBytes, ...counts } = stats;
       assert.deepEqual(counts, {
         ...{ queue: 'work', pending: 2, delayed: 2, running: 1, retainedSucceeded: 1, retainedFailed: 1 },
-        ...{ paused: false, consumers: 1, dueSoon: 1 },
+        ...{ paused: false, consumers: 1, dueSoon: 1, maxPending: DEFAULT_QUEUE_SETTINGS.maxPending },
       });
       assert.ok(oldestPendingAgeMs >= 50, `oldest waits ${oldestPendingAgeMs} ms`);
       assert.ok(retainedBytes > 0);
@@ -49,7 +50,8 @@ export function describeInspection(createHarness: CreateHarness): void {
         retainedFailed: 0,
         retainedBytes: 0,
       };
-      const rest = { paused: false, oldestPendingAgeMs: 0, consumers: 0, dueSoon: 0 };
+      const { maxPending } = DEFAULT_QUEUE_SETTINGS;
+      const rest = { paused: false, oldestPendingAgeMs: 0, consumers: 0, dueSoon: 0, maxPending };
       assert.deepEqual(await queue.inspect.stats(), { queue: 'work', ...zero, ...rest });
       assert.deepEqual(await queue.inspect.tasks(), []);
       assert.deepEqual(await queue.inspect.consumers(), []);

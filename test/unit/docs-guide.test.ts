@@ -14,6 +14,7 @@ import { type CodeBlock, codeBlocks, links, pages, readPage } from '../support/m
 const INDEX = 'docs/README.md';
 const TIME_ZONES = 'docs/guide/time-zones.md';
 const GUIDE = pages().filter((page) => page.startsWith('docs/guide/'));
+const RUNBOOKS = pages().filter((page) => page.startsWith('docs/runbooks/'));
 
 function blocksOf(page: string, language: string): readonly CodeBlock[] {
   return codeBlocks(readPage(page)).filter((block) => block.language === language);
@@ -121,7 +122,7 @@ describe('commands in the guide', () => {
     return unknown.length === 0 ? undefined : `${call}: no flag ${unknown.join(', ')}`;
   }
 
-  for (const page of GUIDE) {
+  for (const page of [...GUIDE, ...RUNBOOKS]) {
     test(`of ${page} exist, with their flags`, () => {
       const wrong = callsOf(page).flatMap((call) => whyWrong(call) ?? []);
       assert.deepEqual(wrong, []);

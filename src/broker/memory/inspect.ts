@@ -35,6 +35,7 @@ function stats(queue: QueueState, lookAheadMs: number): QueueStats {
     ...{ queue: queue.name, ...queue.counts, paused: queue.paused, oldestPendingAgeMs, dueSoon },
     ...{ retainedSucceeded: queue.retention.otherCount, retainedFailed: queue.retention.failedCount },
     ...{ retainedBytes: queue.retention.bytes, consumers: queue.incarnations.size },
+    maxPending: queue.settings.maxPending,
   };
 }
 

@@ -51,6 +51,7 @@ export function createMemoryBroker({ clock, prefix = 'tidemill' }: MemoryBrokerO
         .map((state) => state.name)
         .sort(),
     now: async () => clock.now(),
+    memory: async () => undefined,
     startHeartbeat: (options) => new MemoryHeartbeat(clock, options, queue).start(),
     holdLock: async (name, holder, leaseMs) => {
       const nowMs = clock.now();

@@ -1,13 +1,10 @@
 /** Finds the newest runs of a queue in memory, by the rule of `RunFilter`. */
 import { scheduleUidOfRunId } from '../../task/ids.ts';
 import { RUN_STATES, type RunRecord } from '../../task/run.ts';
-import type { RunFilter, RunPage } from '../broker.ts';
+import { type RunFilter, type RunPage, SEARCH_CAP } from '../broker.ts';
 import { NewestRuns } from '../newest-runs.ts';
 import type { QueueState } from './queue-state.ts';
 import { recordOf, type Run } from './run.ts';
-
-/** Records looked at in one search, as on Redis. */
-const SEARCH_CAP = 10_000;
 
 /** One list that runs stand in. */
 interface Place {

@@ -15,6 +15,12 @@ export const DEFAULT_CALL_TIMEOUT_MS = 4_000;
 /** Beyond this many calls without an answer more would only use memory. */
 const MOST_PENDING = 10_000;
 const SWEEP_MS = 100;
+/**
+ * A process that only stands by makes no calls, and would take a frozen server for well until its turn comes: after this long
+ * without an answer it asks for one. With the look-around and the time limit of a call that is noticed within 12 s.
+ */
+const IDLE_MS = 5_000;
+const IDLE_LOOK_MS = 2_500;
 /** From a socket to its first call. ioredis would wait for each reply of the handshake in turn, 5 s for one that was lost. */
 const HANDSHAKE_MS = 3_000;
 
@@ -32,6 +38,8 @@ export class Connection implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #pending = new Set<PendingCall>();
   #sweep: Timer | undefined;
+  #idleLook: Timer | undefined;
+  #answeredAtMs = 0;
   #lastError: Error | undefined;
   /** ioredis calls a socket ready that it is about to give up, so this is noted here. */
   #isReady = false;
@@ -81,7 +89,7 @@ export class Connection implements AsyncDisposable {
         <V>(finish: (value: V) => void, isAnswer: boolean) =>
         (value: V): void => {
           if (!this.#pending.delete(call)) return;
-          if (isAnswer) this.#isAnswering = true;
+          if (isAnswer) this.#onAnswer();
           finish(value);
         };
       const call: PendingCall = {
@@ -108,6 +116,7 @@ export class Connection implements AsyncDisposable {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#sweep?.[Symbol.dispose]();
+    this.#idleLook?.[Symbol.dispose]();
     this.#client.disconnect();
     this.#rejectWhere(() => true, closedError);
   }
@@ -116,9 +125,29 @@ export class Connection implements AsyncDisposable {
     this.#lastError = undefined;
     this.#connectedAtMs = undefined;
     this.#isReady = true;
-    this.#isAnswering = true;
+    this.#onAnswer();
     this.#connects += 1;
+    if (this.#idleLook === undefined) this.#watchIdleness();
     for (const call of [...this.#pending]) if (!call.isSent) call.start();
+  }
+
+  #onAnswer(): void {
+    this.#isAnswering = true;
+    this.#answeredAtMs = this.#clock.monotonic();
+  }
+
+  /** From the first connection on. Nothing is kept alive by it. */
+  #watchIdleness(): void {
+    if (this.#isClosed) return;
+    this.#idleLook = this.#clock
+      .after(IDLE_LOOK_MS, () => {
+        const idleMs = this.#clock.monotonic() - this.#answeredAtMs;
+        // TIME and not PING: a user whose rights were cut to what we need has it.
+        if (this.#pending.size === 0 && idleMs >= IDLE_MS)
+          this.call('look after an idle connection', (client) => client.time()).catch(() => undefined);
+        this.#watchIdleness();
+      })
+      .unref();
   }
 
   /** What was in flight has no answer to come; what was not yet sent waits for the next connection. */

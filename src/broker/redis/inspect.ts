@@ -2,15 +2,22 @@
 import { z } from 'zod';
 import { TaskManifestSchema } from '../../task/manifest.ts';
 import { RUN_STATES, type RunRecord, type RunState } from '../../task/run.ts';
-import type { ConsumerInfo, InspectPort, QueueStats, RunFilter, RunPage, TaskStats } from '../broker.ts';
+import {
+  type ConsumerInfo,
+  type InspectPort,
+  type QueueStats,
+  type RunFilter,
+  type RunPage,
+  SEARCH_CAP,
+  type TaskStats,
+} from '../broker.ts';
 import { NewestRuns } from '../newest-runs.ts';
 import { decodeManifestHash } from './keys.ts';
 import { parseReply } from './parse-reply.ts';
 import type { QueueContext } from './queue-context.ts';
 import { decodeRecord, encodeReason } from './record.ts';
 
-/** Records looked at in one search, in pages that each cost Redis a few ms. */
-const SEARCH_CAP = 10_000;
+/** Records of one page of a search: each costs Redis a few ms. */
 const SEARCH_PAGE = 500;
 /** The first page is small, because the newest are often all that is wanted. */
 const FIRST_SEARCH_PAGE = 50;
@@ -18,7 +25,7 @@ const FIRST_SEARCH_PAGE = 50;
 const PURGE_PAGE = 1_000;
 
 const Count = z.coerce.number();
-const StatsSchema = z.tuple([Count, Count, Count, Count, Count, Count, Count, Count, Count, Count]);
+const StatsSchema = z.tuple([Count, Count, Count, Count, Count, Count, Count, Count, Count, Count, Count]);
 const TasksSchema = z.array(
   z.tuple([z.string(), z.string(), z.string(), Count, Count, Count, Count, Count, Count]),
 );
@@ -55,7 +62,7 @@ export function createRedisInspect(queue: QueueContext): InspectPort {
 async function stats(queue: QueueContext, lookAheadMs: number): Promise<QueueStats> {
   const reply = parseReply('stats', StatsSchema, await queue.run('stats', [String(lookAheadMs)]));
   const [pending, delayed, running, retainedSucceeded, retainedFailed] = reply;
-  const [, , , , , retainedBytes, paused, oldestPendingAgeMs, consumers, dueSoon] = reply;
+  const [, , , , , retainedBytes, paused, oldestPendingAgeMs, consumers, dueSoon, maxPending] = reply;
   return {
     ...{
       queue: queue.name,
@@ -67,7 +74,7 @@ async function stats(queue: QueueContext, lookAheadMs: number): Promise<QueueSta
       retainedBytes,
       paused: paused === 1,
     },
-    ...{ oldestPendingAgeMs, consumers, dueSoon },
+    ...{ oldestPendingAgeMs, consumers, dueSoon, maxPending },
   };
 }
 

@@ -6,6 +6,7 @@ import type {
   Heartbeat,
   HeartbeatOptions,
   InspectPort,
+  MemoryUse,
   ProducerPort,
   ConsumerPort,
   Queue,
@@ -18,6 +19,7 @@ import { RedisConsumerPort, type CheckBudgets } from './consumer-port.ts';
 import { ThreadHeartbeat } from './heartbeat.ts';
 import { createRedisInspect } from './inspect.ts';
 import { DEFAULT_PREFIX, checkPrefix, installKeys } from './keys.ts';
+import { readMemory } from './memory-use.ts';
 import { OutcomeReader } from './outcome-reader.ts';
 import { RedisProducerPort } from './producer-port.ts';
 import { QueueContext } from './queue-context.ts';
@@ -121,6 +123,10 @@ export class RedisBroker implements Broker {
   async now(): Promise<number> {
     const [seconds, microseconds] = await this.#connection.call('read the time', (client) => client.time());
     return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+  }
+
+  memory(): Promise<MemoryUse | undefined> {
+    return readMemory(this.#connection);
   }
 
   startHeartbeat(options: HeartbeatOptions): Heartbeat {

@@ -25,6 +25,20 @@ const ADVICE: Readonly<Record<string, string>> = {
     'a key of this queue holds a value of another type; something else writes to this prefix',
 };
 
+export const REFUSAL_REASONS = ['memory', 'disk', 'rights', 'other'] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+const REFUSAL_REASON: Readonly<Record<string, RefusalReason>> = {
+  ...{ OOM: 'memory', MISCONF: 'disk', NOPERM: 'rights', NOAUTH: 'rights', WRONGPASS: 'rights' },
+};
+
+/** What kind of error reply stands behind an error of ours; `undefined` when Redis did not refuse. */
+export function refusalReason(error: unknown): RefusalReason | undefined {
+  if (!(error instanceof TidemillError) || error.code !== 'BROKER_REFUSED') return undefined;
+  const said = error.cause instanceof Error ? error.cause.message : '';
+  return REFUSAL_REASON[said.split(' ', 1)[0] ?? ''] ?? 'other';
+}
+
 /** An error reply of Redis, as ioredis and redis-errors make it. */
 export function isReplyError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { QueueSettings } from '../../broker/broker.ts';
 import { WatchedLoopLag } from '../../consumer/loop-lag.ts';
-import { SILENT_OBSERVER } from '../../consumer/observer.ts';
+import { type RunFinishedEvent, SILENT_OBSERVER } from '../../consumer/observer.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { serveHttp } from '../../http/server.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
@@ -16,9 +16,8 @@ import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { guardProcess } from '../guard.ts';
 import { liveReasons, readyReasons } from '../health.ts';
 import { joinObservers } from '../observers.ts';
-import { collectQueues } from '../queue-gauges.ts';
 import { CONSUMER_RULES, ConsumerSettings } from '../settings.ts';
-import { VERSION } from '../version.ts';
+import { BUILD, VERSION } from '../version.ts';
 import { loadTaskSet, type TaskSet, workerLimits, WorkerParts } from '../worker.ts';
 
 const NoOptions = z.object({});
@@ -53,17 +52,16 @@ async function runConsumer({
 }: Call<typeof ConsumerSettings, typeof NoOptions>): Promise<ExitCode> {
   using shutdown = watchSignals();
   const log = createLog({ level: settings.logLevel, destination: io.stdout, clock: io.clock });
-  const metrics = new Metrics({ clock: io.clock, log, build: { version: VERSION } });
+  const metrics = new Metrics({ clock: io.clock, log, build: BUILD });
   using guard = guardProcess({ log, metrics, onFatal: () => shutdown.stop('uncaught exception') });
   const tasks = await loadTaskSet(settings.tasks, io);
   warnOfSchedules(tasks, log);
 
   await using stack = new AsyncDisposableStack();
   const counted = consumerMetrics({ metrics, tasks: tasks.registry.names(), queues: settings.queues });
-  const broker = stack.use(
-    await connectBroker(settings, { io, log, metrics, enqueued: (...run) => counted.enqueued(...run) }),
-  );
-  const observer = joinObservers(SILENT_OBSERVER, counted);
+  const broker = stack.use(await connectBroker(settings, { io, log, metrics, counted }));
+  const handedBack = new HandedBack();
+  const observer = joinObservers(SILENT_OBSERVER, counted, handedBack);
   const parts = stack.use(
     await WorkerParts.open({
       ...workerLimits(settings),
@@ -75,7 +73,6 @@ async function runConsumer({
     }),
   );
   const consumer = parts.consumer(settings.queues);
-  collectQueues(metrics, broker, () => settings.queues);
   const http = stack.use(
     await serveHttp({
       host: settings.httpHost,
@@ -97,8 +94,21 @@ async function runConsumer({
     http: http.url,
   });
   const end = await consumer.run(shutdown.signal);
-  log.info('consumer stopped', { reason: guard.fatal ? 'uncaught exception' : end });
+  log.info('consumer stopped', {
+    reason: guard.fatal ? 'uncaught exception' : end,
+    handedBack: handedBack.runs,
+  });
   return guard.fatal || end === 'leaked-slots' ? EXIT.failure : EXIT.ok;
+}
+
+/** Runs that did not end within their grace, and went back to the queue with no attempt used. */
+class HandedBack {
+  runs = 0;
+
+  /** A property, as observers are called without `this`. */
+  readonly runFinished = ({ outcome }: RunFinishedEvent): void => {
+    if (outcome.kind === 'released') this.runs += 1;
+  };
 }
 
 function warnOfSchedules({ registry }: TaskSet, log: Log): void {

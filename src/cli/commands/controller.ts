@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { defaultQueuePolicy } from '../../controller/tenancy.ts';
 import { probeRoutes } from '../../http/probes.ts';
+import { scaleRoutes } from '../../http/scale.ts';
 import { serveHttp } from '../../http/server.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
 import { DEFAULT_QUEUE } from '../../task/names.ts';
@@ -17,8 +18,9 @@ import { notReadyReasons } from '../health.ts';
 import { QueuesFile } from '../queues-file.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { runTogether } from '../run-together.ts';
+import { scaleReader } from '../scale-reader.ts';
 import { ControllerSettings } from '../settings.ts';
-import { VERSION } from '../version.ts';
+import { BUILD, VERSION } from '../version.ts';
 
 const NoOptions = z.object({});
 type ControllerCall = Call<typeof ControllerSettings, typeof NoOptions>;
@@ -55,12 +57,12 @@ async function loadCluster(): Promise<typeof import('../cluster.ts').openCluster
 async function runController({ settings, io }: ControllerCall): Promise<ExitCode> {
   using shutdown = watchSignals();
   const log = createLog({ level: settings.logLevel, destination: io.stdout, clock: io.clock });
-  const metrics = new Metrics({ clock: io.clock, log, build: { version: VERSION } });
+  const metrics = new Metrics({ clock: io.clock, log, build: BUILD });
   using guard = guardProcess({ log, metrics, onFatal: () => shutdown.stop('uncaught exception') });
 
   await using stack = new AsyncDisposableStack();
   const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
-  const broker = stack.use(await connectBroker(settings, { io, log, metrics, enqueued: () => undefined }));
+  const broker = stack.use(await connectBroker(settings, { io, log, metrics }));
   const openCluster = await loadCluster();
   const parts = stack.use(
     assembleController({
@@ -74,7 +76,10 @@ async function runController({ settings, io }: ControllerCall): Promise<ExitCode
     ...notReadyReasons(broker, shutdown.signal),
     ...(informer.synced ? [] : ['the objects of the cluster have not been listed yet']),
   ];
-  const routes = probeRoutes({ live: () => parts.live(), ready, metrics });
+  const routes = {
+    ...probeRoutes({ live: () => parts.live(), ready, metrics }),
+    ...scaleRoutes(scaleReader(broker, io.clock)),
+  };
   const http = stack.use(await serveHttp({ host: settings.httpHost, port: settings.httpPort, routes, log }));
   log.info('controller started', {
     ...{ version: VERSION, install: settings.install, identity, server },

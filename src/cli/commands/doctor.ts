@@ -2,13 +2,16 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { RedisBroker } from '../../broker/redis/redis-broker.ts';
-import { messageOf, TidemillError } from '../../runtime/errors.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { requireRedis, withBroker } from '../context.ts';
+import { explained, type Finding } from '../doctor/finding.ts';
+import { kubernetesFindings } from '../doctor/kubernetes.ts';
+import { noopFindings } from '../doctor/noop.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural, printable, showDuration } from '../format.ts';
 import { type Io, type Style, styled } from '../io.ts';
 import { checkManifests } from '../manifests.ts';
+import { durationOption } from '../options.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { DoctorSettings } from '../settings.ts';
@@ -16,14 +19,12 @@ import { loadTaskSet } from '../worker.ts';
 import { taskProblems } from '../check-tasks.ts';
 import type { TaskRegistry } from '../../task/registry.ts';
 
-const NoOptions = z.object({});
-type DoctorCall = Call<typeof DoctorSettings, typeof NoOptions>;
-
-interface Finding {
-  readonly check: string;
-  readonly result: 'ok' | 'warning' | 'failed' | 'skipped';
-  readonly message: string;
-}
+const DoctorOptions = z.object({
+  kubernetes: z.boolean().default(false),
+  runNoop: z.boolean().default(false),
+  timeout: durationOption('--timeout', '30s'),
+});
+type DoctorCall = Call<typeof DoctorSettings, typeof DoctorOptions>;
 
 /** Offsets between our clock and Redis's that are worth a word: nothing depends on it but what people read. */
 const CLOCK_OFFSET_MS = 5_000;
@@ -35,14 +36,27 @@ export function addDoctor(program: Command, surroundings: Surroundings): void {
     program,
     {
       name: 'doctor',
-      summary: 'check Redis, tasks and manifests, and say what is wrong',
+      summary: 'check Redis, consumers, the cluster, tasks and manifests, and say what is wrong',
       details:
-        'What is not given is not checked; with --tasks, the task and the params of each schedule are. The exit code is 1 when anything failed.',
+        'What is not asked for is not checked, and is named as skipped. With --tasks, the task and the params of each schedule are checked.\n' +
+        'With --kubernetes: the API server and its version, the CRD and its schema, and whether a controller holds the Lease. With --run-noop\n' +
+        'the built-in task tidemill.noop goes through each queue that --queue names, and its consumers. The exit code is 1 when anything failed.',
       args: [['[manifests...]', 'YAML files or folders to be checked']],
-      examples: ['tidemill doctor schedules/ --tasks dist/tasks.js --redis redis://localhost:6379'],
+      examples: [
+        'tidemill doctor schedules/ --tasks dist/tasks.js --redis redis://localhost:6379',
+        'tidemill doctor --kubernetes --lease-namespace tidemill --run-noop --queue default,reports',
+      ],
       settings: DoctorSettings,
       rules: REDIS_RULES,
-      options: NoOptions,
+      flags: [
+        {
+          flags: '--kubernetes',
+          help: 'check the cluster: API server, CRD, and the Lease of the controller',
+        },
+        { flags: '--run-noop', help: 'run tidemill.noop through the queues that --queue names' },
+        { flags: '--timeout <duration>', help: 'how long --run-noop waits for each queue (default: 30s)' },
+      ],
+      options: DoctorOptions,
       jsonHelp: 'print {"findings": [{"check", "result", "message"}]}',
       run: runDoctor,
     },
@@ -54,7 +68,13 @@ async function runDoctor(call: DoctorCall): Promise<ExitCode> {
   const { io, json } = call;
   const fromRedis = await redisFindings(call);
   const { finding, registry } = await checkTasks(call);
-  const findings = [nodeFinding(), ...fromRedis, finding, ...(await manifestFindings(call, registry))];
+  const findings = [
+    nodeFinding(),
+    ...fromRedis,
+    ...(await clusterFindings(call)),
+    finding,
+    ...(await manifestFindings(call, registry)),
+  ];
   if (json) writeJson(io, { findings });
   else {
     for (const { check, result, message } of findings) {
@@ -78,20 +98,48 @@ function nodeFinding(): Finding {
   return { check: 'node', result: 'ok', message: `Node ${node}, time-zone rules of ${tz}` };
 }
 
-async function redisFindings({ settings, io }: DoctorCall): Promise<readonly Finding[]> {
+async function clusterFindings({ settings, options, io }: DoctorCall): Promise<readonly Finding[]> {
+  if (options.kubernetes) return kubernetesFindings(settings, io);
+  return [{ check: 'kubernetes', result: 'skipped', message: 'no --kubernetes given' }];
+}
+
+async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
+  const { settings, options, io } = call;
   if (settings.redis === undefined)
-    return [{ check: 'redis', result: 'skipped', message: 'no --redis given' }];
+    return [
+      { check: 'redis', result: 'skipped', message: 'no --redis given' },
+      // Asked for and not possible is not the same as not asked for.
+      noopWithout(options.runNoop ? 'failed' : 'skipped', options.runNoop, 'it needs --redis'),
+    ];
   const warnings: Finding[] = [];
   const onWarning = (message: string): void =>
     void warnings.push({ check: 'redis', result: 'warning', message });
   try {
-    const findings = await withBroker({ settings: requireRedis(settings, ''), io, onWarning }, (broker) =>
-      brokerFindings(broker, io),
-    );
+    const redis = requireRedis(settings, '');
+    const findings = await withBroker({ settings: redis, io, onWarning }, async (broker) => [
+      ...(await brokerFindings(broker, io)),
+      ...(await queueFindings(call, broker)),
+    ]);
     return [...findings, ...warnings];
   } catch (error) {
-    return [...warnings, { check: 'redis', result: 'failed', message: explained(error) }];
+    return [
+      ...warnings,
+      { check: 'redis', result: 'failed', message: explained(error) },
+      noopWithout('skipped', options.runNoop, 'Redis cannot be used'),
+    ];
   }
+}
+
+async function queueFindings(
+  { settings, options, io }: DoctorCall,
+  broker: RedisBroker,
+): Promise<readonly Finding[]> {
+  if (!options.runNoop) return [noopWithout('skipped', false, '')];
+  return noopFindings(broker, settings.queues, options.timeout, io.clock);
+}
+
+function noopWithout(result: 'failed' | 'skipped', isAsked: boolean, why: string): Finding {
+  return { check: 'noop', result, message: isAsked ? why : 'no --run-noop given' };
 }
 
 async function brokerFindings(broker: RedisBroker, io: Io): Promise<readonly Finding[]> {
@@ -184,10 +232,4 @@ async function manifestFindings(
     result: 'failed',
     message: `${at}: ${message}`,
   }));
-}
-
-function explained(error: unknown): string {
-  const cause =
-    error instanceof TidemillError && error.cause !== undefined ? ` (${messageOf(error.cause)})` : '';
-  return `${messageOf(error)}${messageOf(error).includes(cause.slice(2, -1)) ? '' : cause}`;
 }

@@ -7,6 +7,7 @@ import { TidemillError } from '../../runtime/errors.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
 import { makeRequest, type QueuedRequest } from '../../task/make-request.ts';
 import type { TaskDescription } from '../../task/manifest.ts';
+import { isReservedTaskName } from '../../task/names.ts';
 import { didYouMean } from '../../task/near-names.ts';
 import { isTerminal, PRIORITIES, type RunRecord } from '../../task/run.ts';
 import type { EnqueueOptions } from '../../task/types.ts';
@@ -122,7 +123,7 @@ async function publishedVersions(
   const versions = tasks.filter((description) => description.name === task);
   // Before the first consumer nothing can be said: the run waits.
   if (versions.length > 0 || tasks.length === 0) return versions;
-  const names = new Set(tasks.map((description) => description.name));
+  const names = new Set(tasks.map(({ name: known }) => known).filter((known) => !isReservedTaskName(known)));
   const known = didYouMean(task, names) || `; known are ${[...names].sort().slice(0, 10).join(', ')}`;
   throw new TidemillError(
     'TASK_UNKNOWN',

@@ -1,15 +1,15 @@
 /** `tidemill runs`: find runs, look at one, cancel or redrive some. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { CancelOutcome, RunPage } from '../../broker/broker.ts';
+import { type CancelOutcome, type RunPage, SEARCH_CAP } from '../../broker/broker.ts';
 import { compareNewest } from '../../broker/newest-runs.ts';
-import { RUN_STATES } from '../../task/run.ts';
+import { RUN_STATES, type RunRecord } from '../../task/run.ts';
 import { changeRuns } from '../change-runs.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { findRun, queuesOf, runNotFound, withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural } from '../format.ts';
-import { integerOption } from '../options.ts';
+import { integerOption, optionalDurationOption } from '../options.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { InspectSettings } from '../settings.ts';
@@ -23,6 +23,7 @@ const ListOptions = z.object({
     .default([]),
   task: z.string().optional(),
   limit: integerOption('--limit', 20, 1, 1_000),
+  since: optionalDurationOption('--since'),
 });
 const CancelOptions = z.object({ reason: z.string().max(256).default('cancelled from the command line') });
 const NoOptions = z.object({});
@@ -46,7 +47,11 @@ function addList(runs: Command, surroundings: Surroundings): void {
       name: 'ls',
       summary: 'list runs, newest first',
       details: 'The search is bounded: when it did not look at everything, it says so.',
-      examples: ['tidemill runs ls', 'tidemill runs ls --state failed --task fetch-data --limit 100 --json'],
+      examples: [
+        'tidemill runs ls',
+        'tidemill runs ls --state failed --since 1h',
+        'tidemill runs ls --state failed --task fetch-data --limit 100 --json',
+      ],
       settings: InspectSettings,
       rules: REDIS_RULES,
       flags: [
@@ -56,6 +61,10 @@ function addList(runs: Command, surroundings: Surroundings): void {
           repeatable: true,
         },
         { flags: '--task <task>', help: 'only runs of this task' },
+        {
+          flags: '--since <duration>',
+          help: 'only runs that ended, or while they have not ended were enqueued, within this time',
+        },
         { flags: '--limit <n>', help: 'how many at most, by queue (default: 20)' },
       ],
       options: ListOptions,
@@ -131,7 +140,7 @@ async function list({
   json,
   io,
 }: Call<typeof InspectSettings, typeof ListOptions>): Promise<ExitCode> {
-  const { state, task, limit } = options;
+  const { state, task, limit, since } = options;
   const filter = { limit, ...(state.length > 0 && { states: state }), ...(task !== undefined && { task }) };
   const { pages, nowMs } = await withBroker({ settings, io }, async (broker) => ({
     pages: await Promise.all(
@@ -139,7 +148,8 @@ async function list({
     ),
     nowMs: await broker.now(),
   }));
-  const page = joined(pages, limit);
+  const all = joined(pages, limit);
+  const page = since === undefined ? all : newerThan(all, nowMs - since);
   if (json) writeJson(io, { runs: page.runs.map(runJson), searched: page.searched, complete: page.complete });
   else if (page.runs.length === 0)
     io.stderr.write(`no such run among the ${plural(page.searched, 'record')} looked at\n`);
@@ -154,6 +164,16 @@ function remark({ runs, searched, complete }: RunPage, limit: number): string {
   if (runs.length >= limit)
     return `these are the newest ${limit} of ${plural(searched, 'record')} looked at: raise --limit for more\n`;
   return `not everything was looked at (only ${plural(searched, 'record')}): narrow the search\n`;
+}
+
+/** What happened to a run last, as far as its place in the list goes. */
+const instantOf = ({ endedAtMs, enqueuedAtMs }: RunRecord): number => endedAtMs ?? enqueuedAtMs;
+
+/** Of the newest runs. Where an older one was found among them, the limit has cut off nothing that was asked for. */
+function newerThan(page: RunPage, sinceMs: number): RunPage {
+  const runs = page.runs.filter((run) => instantOf(run) >= sinceMs);
+  const isCutByLimitOnly = runs.length < page.runs.length && page.searched < SEARCH_CAP;
+  return { ...page, runs, complete: page.complete || isCutByLimitOnly };
 }
 
 /** The newest of several queues. */

@@ -7,13 +7,16 @@ import { FileSource } from '../../controller/file-source.ts';
 import { LEADER_LEASE_MS, runAsLeader } from '../../controller/leader.ts';
 import { SILENT_ENGINE_OBSERVER } from '../../controller/observer.ts';
 import { probeRoutes } from '../../http/probes.ts';
+import { scaleRoutes } from '../../http/scale.ts';
 import { serveHttp } from '../../http/server.ts';
 import { parseManifests } from '../../resource/manifest.ts';
 import { ProblemsError, TidemillError } from '../../runtime/errors.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
 import { newIncarnation } from '../../task/ids.ts';
+import { schedulerLeader } from '../../telemetry/engine-metrics.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
+import { collectCluster } from '../cluster-gauges.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { connectBroker } from '../context.ts';
 import { engineLog } from '../engine-log.ts';
@@ -23,13 +26,13 @@ import { guardProcess } from '../guard.ts';
 import { hangingReasons, notReadyReasons } from '../health.ts';
 import { codeObjects } from '../manifests.ts';
 import { joinObservers } from '../observers.ts';
-import { collectQueues } from '../queue-gauges.ts';
 import { QueuesFile } from '../queues-file.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { runTogether } from '../run-together.ts';
+import { scaleReader } from '../scale-reader.ts';
 import { ScheduleBoard } from '../schedule-board.ts';
 import { SchedulerSettings } from '../settings.ts';
-import { VERSION } from '../version.ts';
+import { BUILD, VERSION } from '../version.ts';
 import { loadTaskSet } from '../worker.ts';
 
 const NoOptions = z.object({});
@@ -69,27 +72,32 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
   }
   using shutdown = watchSignals();
   const log = createLog({ level: settings.logLevel, destination: io.stdout, clock: io.clock });
-  const metrics = new Metrics({ clock: io.clock, log, build: { version: VERSION } });
+  const metrics = new Metrics({ clock: io.clock, log, build: BUILD });
   using guard = guardProcess({ log, metrics, onFatal: () => shutdown.stop('uncaught exception') });
 
   await using stack = new AsyncDisposableStack();
-  const broker = stack.use(await connectBroker(settings, { io, log, metrics, enqueued: () => undefined }));
+  const broker = stack.use(await connectBroker(settings, { io, log, metrics }));
   const holder = newIncarnation();
   const lock = `scheduler:${settings.install}`;
   const source = await openSource(call, broker, log, () => broker.holdLock(lock, holder, LEADER_LEASE_MS));
   const queues = settings.queuesFile === undefined ? undefined : new QueuesFile(settings.queuesFile, io);
   const board = new ScheduleBoard();
-  const { counted, observer } = watchEngine(metrics, board);
+  let leading = false;
+  const tellLeading = schedulerLeader(metrics);
+  // What is true of all schedules only the leader tells, as in a controller.
+  const { observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
   const engine = new ScheduleEngine({
     ...{ source, broker, log, install: settings.install, sink: board },
     clock: io.clock,
     ...(queues !== undefined && { allow: queues.policy }),
     observer: joinObservers(SILENT_ENGINE_OBSERVER, observer, engineLog(log)),
   });
-  collectQueues(metrics, broker, () => broker.queueNames());
-  let leading = false;
+  collectCluster(metrics, broker, () => leading);
   const live = (): readonly string[] => (leading ? hangingReasons(engine.health) : []);
-  const routes = probeRoutes({ live, ready: () => notReadyReasons(broker, shutdown.signal), metrics });
+  const routes = {
+    ...probeRoutes({ live, ready: () => notReadyReasons(broker, shutdown.signal), metrics }),
+    ...scaleRoutes(scaleReader(broker, io.clock)),
+  };
   const http = stack.use(await serveHttp({ host: settings.httpHost, port: settings.httpPort, routes, log }));
   log.info('scheduler started', {
     version: VERSION,
@@ -101,7 +109,7 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
 
   const onChange = (isLeader: boolean): void => {
     leading = isLeader;
-    counted.leading(isLeader);
+    tellLeading(isLeader);
     // What was held back while another led is in force at once, not at the next look.
     if (isLeader) source.lookAgain();
   };

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { MAILBOX_CAP } from '../../broker/broker.ts';
 import { isRequestId, REQUEST_ID_RULE, REQUEST_KEPT_MS } from '../../controller/run-now.ts';
-import { TidemillError } from '../../runtime/errors.ts';
+import { type Problem, ProblemsError, TidemillError } from '../../runtime/errors.ts';
 import { newIncarnation, triggerRunId } from '../../task/ids.ts';
 import { encodeParamsUnchecked } from '../../task/params.ts';
 import type { DecisionRecord } from '../../task/schedule-state.ts';
@@ -17,7 +17,7 @@ import { durationOption } from '../options.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { endOf, reportEnd } from '../run-end.ts';
-import { paramsFrom } from '../run-params.ts';
+import { checkParams, paramsFrom } from '../run-params.ts';
 import { WhySettings } from '../settings.ts';
 import { REASONS } from '../why.ts';
 
@@ -88,7 +88,10 @@ async function runTrigger(call: TriggerCall): Promise<ExitCode> {
     await ask(schedule, request, params);
     const decision = await decided(schedule, settings.install, request, io);
     const runId = triggerRunId(schedule.uid, request);
-    if (decision?.decision !== 'fired') return reportRefusal(call, schedule, request, decision);
+    if (decision?.decision !== 'fired') {
+      const fields = decision?.reason === 'InvalidParams' ? await unfitFields(schedule, params) : [];
+      return reportRefusal(call, schedule, request, { decision, fields });
+    }
     if (options.wait) {
       if (!json) io.stderr.write(`${runId} fired, waiting for its end\n`);
       return reportEnd(io, json, await endOf(schedule.queue, runId, options.timeout));
@@ -145,25 +148,65 @@ async function decided(
   }
 }
 
+/**
+ * Which of the given params do not fit, as the consumers have published the schema. The decision has only its reason, and the
+ * task stands in no record of a schedule but in those of its runs: without one, or for the params of the object, this is empty.
+ */
+async function unfitFields(
+  { queue: { inspect }, uid }: FoundSchedule,
+  params: string | undefined,
+): Promise<readonly Problem[]> {
+  if (params === undefined) return [];
+  const {
+    runs: [newest],
+  } = await inspect.runs({ scheduleUid: uid, limit: 1 });
+  if (newest === undefined) return [];
+  const manifests = await inspect.manifests();
+  const versions = manifests
+    .filter(({ live }) => live)
+    .flatMap(({ manifest }) => manifest.tasks.filter(({ name }) => name === newest.task));
+  try {
+    checkParams(newest.task, paramsFrom(params, [], undefined), versions);
+    return [];
+  } catch (error) {
+    if (error instanceof ProblemsError) return error.problems;
+    throw error;
+  }
+}
+
 function reportRefusal(
   { json, io }: TriggerCall,
   schedule: FoundSchedule,
   request: string,
-  decision: DecisionRecord | undefined,
+  {
+    decision,
+    fields,
+  }: { readonly decision: DecisionRecord | undefined; readonly fields: readonly Problem[] },
 ): ExitCode {
-  if (json) writeJson(io, answerOf(schedule, request, decision));
-  else {
+  if (json) {
+    const answer = answerOf(schedule, request, decision);
+    writeJson(io, fields.length === 0 ? answer : { ...answer, problems: fields });
+  } else {
     const verdict = styled(io, 'yellow', decision?.decision ?? 'handled before');
-    io.stdout.write(`${nameOf(schedule)}: request ${request} ${verdict}: ${printable(whyNot(decision))}\n`);
+    io.stdout.write(
+      `${nameOf(schedule)}: request ${request} ${verdict}: ${printable(whyNot(decision, fields))}\n`,
+    );
   }
   return EXIT.failure;
 }
 
 /** As the end of a sentence. */
-function whyNot(decision: DecisionRecord | undefined): string {
+function whyNot(decision: DecisionRecord | undefined, fields: readonly Problem[]): string {
   if (decision === undefined) return 'what became of it is no longer recorded; no run was made now';
   const { reason } = decision;
   if (reason === undefined) return 'no reason was recorded';
+  if (reason === 'InvalidParams') {
+    const where =
+      fields.length === 0
+        ? 'the log of the scheduler or controller, and the events of the object, name the field'
+        : fields.map(({ at, message }) => `${at}: ${message}`).join('; ');
+    return `${REASONS[reason]} (${reason}): ${where}`;
+  }
   return reason === 'DeadlineExceeded'
     ? `nobody read it within ${showDuration(REQUEST_KEPT_MS)} (${reason})`
     : `${REASONS[reason]} (${reason})`;

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { Broker, Queue, TaskStats } from '../../broker/broker.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import type { TaskDescription } from '../../task/manifest.ts';
-import { DEFAULT_QUEUE, isTaskName, TASK_NAME_RULE } from '../../task/names.ts';
+import { DEFAULT_QUEUE, isReservedTaskName, isTaskName, TASK_NAME_RULE } from '../../task/names.ts';
 import { didYouMean } from '../../task/near-names.ts';
 import { addCommand, type Surroundings } from '../command.ts';
 import { queuesOf, withBroker } from '../context.ts';
@@ -66,7 +66,8 @@ function addList(tasks: Command, surroundings: Surroundings): void {
       name: 'ls',
       summary: 'list the tasks that consumers have published, with what waits and runs',
       details:
-        'HIGH, MEDIUM and LOW count the runs that wait, by priority. RUNNING shows the limit of the task where it has one.',
+        'HIGH, MEDIUM and LOW count the runs that wait, by priority. RUNNING shows the limit of the task where it has one.\n' +
+        'The tasks that every consumer has of itself are left out: --built-in shows them as well.',
       examples: ['tidemill tasks ls', 'tidemill tasks ls --queue reports --tag nightly --json'],
       settings: InspectSettings,
       rules: REDIS_RULES,
@@ -76,12 +77,15 @@ function addList(tasks: Command, surroundings: Surroundings): void {
           help: 'only tasks with this tag; may be repeated: all must match',
           repeatable: true,
         },
+        { flags: '--built-in', help: 'also the built-in tasks, whose names begin with tidemill.' },
       ],
-      options: z.object({ tag: z.array(z.string()).default([]) }),
+      options: z.object({ tag: z.array(z.string()).default([]), builtIn: z.boolean().default(false) }),
       jsonHelp: 'print {"tasks": [...]} instead of a table',
       run: async ({ settings, options, json, io }) => {
         const rows = await withBroker({ settings, io }, async (broker) =>
-          (await Promise.all((await queuesOf(broker, settings.queue)).map(rowsOf))).flat(),
+          (await Promise.all((await queuesOf(broker, settings.queue)).map(rowsOf)))
+            .flat()
+            .filter(({ task }) => options.builtIn || !isReservedTaskName(task)),
         );
         const shown = rows.filter((row) => options.tag.every((tag) => row.tags.includes(tag)));
         if (json) writeJson(io, { tasks: shown });

@@ -19,6 +19,7 @@ import { type ConsumerMetrics, consumerMetrics } from '../../telemetry/consumer-
 import { Metrics } from '../../telemetry/metrics.ts';
 import { taskProblems } from '../check-tasks.ts';
 import { watchEngine } from '../engine-watch.ts';
+import { collectCluster } from '../cluster-gauges.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural, showRelative } from '../format.ts';
 import { type Guard, guardProcess } from '../guard.ts';
@@ -27,12 +28,11 @@ import { codeObjects } from '../manifests.ts';
 import type { Io } from '../io.ts';
 import { MeasuredBroker } from '../measured-broker.ts';
 import { joinObservers } from '../observers.ts';
-import { collectQueues } from '../queue-gauges.ts';
 import { reportError } from '../report-error.ts';
 import { runTogether } from '../run-together.ts';
 import { ScheduleBoard } from '../schedule-board.ts';
 import { showSpec } from '../show-timing.ts';
-import { VERSION } from '../version.ts';
+import { BUILD, VERSION } from '../version.ts';
 import { loadTaskSet, type TaskSet, workerLimits, WorkerParts } from '../worker.ts';
 import type { DevCall } from './call.ts';
 import { DevConsole } from './console.ts';
@@ -119,7 +119,7 @@ async function runDev(
   const { signal } = shutdown;
   const startedMs = io.clock.now();
   using screen = new DevConsole({ io, json, level: settings.logLevel });
-  const metrics = new Metrics({ clock: io.clock, log: screen.log, build: { version: VERSION } });
+  const metrics = new Metrics({ clock: io.clock, log: screen.log, build: BUILD });
   using guard = guardProcess({
     log: screen.log,
     metrics,
@@ -138,7 +138,7 @@ async function runDev(
   const live = (): readonly string[] => follower.consumers.flatMap(liveReasons);
   const ready = (): readonly string[] => (signal.aborted ? ['the process is on its way out'] : []);
   const http = stack.use(await serveOnAnyPort(call, probeRoutes({ live, ready, metrics })));
-  collectQueues(metrics, broker, () => broker.queueNames());
+  collectCluster(metrics, broker, () => true);
   screen.tell({
     atMs: startedMs,
     event: 'started',
@@ -170,6 +170,8 @@ function countedBroker({ clock }: Io, counted: ConsumerMetrics): Broker {
     answered: () => undefined,
     reconnected: () => undefined,
     enqueued: (queue, task, source) => counted.enqueued(queue, task, source),
+    enqueueRefused: (queue, source) => counted.enqueueRefused(queue, source),
+    refused: () => undefined,
   });
 }
 

@@ -140,6 +140,49 @@ describe('runs', () => {
     await until('all have failed again', async () => (await failed()).length === already + 3);
   });
 
+  test('since shows what ended, or was enqueued, within a time, and says when that was everything', async () => {
+    const since = async (duration: string): Promise<{ runs: { id: string }[]; complete: boolean }> =>
+      (
+        await run(
+          'runs',
+          'ls',
+          '--task',
+          'greet',
+          '--queue',
+          'slow',
+          '--since',
+          duration,
+          '--limit',
+          '2',
+          '--json',
+        )
+      ).json() as { runs: { id: string }[]; complete: boolean };
+    const ids: string[] = [];
+    for (const name of ['a', 'b', 'c']) {
+      const { id } = (
+        await run('run', 'greet', '-p', `name=${name}`, '--queue', 'slow', '--json')
+      ).json() as {
+        id: string;
+      };
+      ids.push(id);
+      await until('it has ended', async () => (await run('runs', 'get', id)).stdout.includes('succeeded'));
+    }
+    const all = await since('1h');
+    assert.deepEqual(
+      all.runs.map(({ id }) => id),
+      ids.slice(1).reverse(),
+    );
+    assert.equal(all.complete, false, 'the limit cut one off');
+    const none = await until('all of them are older than 50 ms', async () => {
+      const found = await since('50ms');
+      return found.runs.length === 0 && found;
+    });
+    assert.equal(none.complete, true);
+    const wrong = await run('runs', 'ls', '--since', 'yesterday');
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /--since must be a duration/);
+  });
+
   test('redrive wants either ids or --state failed', async () => {
     for (const args of [
       [],
@@ -264,7 +307,7 @@ describe('a Redis that cannot be used', () => {
 });
 
 describe('metrics', () => {
-  test('the consumer counts what it did, and shows the queues as Redis has them', async () => {
+  test('the consumer counts what it did, and leaves the queues to who leads', async () => {
     const http = await httpOf(consumer);
     await run('run', 'greet', '-p', 'then=true', '--wait');
     const text = await until('the child run is counted', async () => {
@@ -276,12 +319,10 @@ describe('metrics', () => {
     assert.match(text, /^tidemill_enqueued_total\{queue="default",task="add",source="task"\} [1-9]/m);
     assert.match(text, /^tidemill_redis_up 1$/m);
     assert.match(text, /^tidemill_redis_command_duration_seconds_count\{operation="cycle"\} [1-9]/m);
-    assert.match(text, /^tidemill_queue_depth\{queue="slow",state="pending"\} \d+$/m);
-    assert.match(text, /^tidemill_consumers\{queue="default"\} 1$/m);
-    assert.match(text, /^tidemill_collector_up\{collector="queues"\} 1$/m);
+    assert.doesNotMatch(text, /tidemill_(queue_|consumers|scheduler_leader|redis_memory_)/);
   });
 
-  test('the scheduler counts its decisions and what it enqueued', async () => {
+  test('the scheduler counts its decisions and what it enqueued, and shows the queues as Redis has them', async () => {
     const text = await (await fetch(`${await httpOf(scheduler)}/metrics`)).text();
     assert.match(
       text,
@@ -289,6 +330,10 @@ describe('metrics', () => {
     );
     assert.match(text, /^tidemill_enqueued_total\{queue="default",task="greet",source="schedule"\} [1-9]/m);
     assert.match(text, /^tidemill_scheduler_leader 1$/m);
+    assert.match(text, /^tidemill_queue_depth\{queue="slow",state="pending"\} \d+$/m);
+    assert.match(text, /^tidemill_consumers\{queue="default"\} 1$/m);
+    assert.match(text, /^tidemill_collector_up\{collector="queues"\} 1$/m);
+    assert.match(text, /^tidemill_redis_memory_used_bytes [1-9]/m);
   });
 });
 

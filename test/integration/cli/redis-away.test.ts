@@ -1,4 +1,4 @@
-/** What probes and metrics of a consumer say while Redis stands still, and after. */
+/** What probes and metrics say while Redis stands still, and after. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -7,7 +7,8 @@ import { RedisServer } from '../../support/redis-server.ts';
 import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 
-const TASKS = join(import.meta.dirname, '../../fixtures/cli/tasks.ts');
+const FIXTURES = join(import.meta.dirname, '../../fixtures/cli');
+const TASKS = join(FIXTURES, 'tasks.ts');
 
 test('while Redis is frozen a consumer is not ready, stays alive, and its scrape still answers in time', async () => {
   await using redis = await RedisServer.start();
@@ -43,19 +44,39 @@ test('while Redis is frozen a consumer is not ready, stays alive, and its scrape
   const text = await (await fetch(`${http}/metrics`)).text();
   assert.ok(performance.now() - scrapedAtMs < 8_000);
   assert.match(text, /^tidemill_redis_up 0$/m);
-  assert.match(text, /^tidemill_collector_up\{collector="queues"\} 0$/m);
-  assert.doesNotMatch(text, /^tidemill_queue_depth\{/m, 'an old depth must not look like a new one');
-
   redis.thaw();
   await until('it is ready again', async () => (await status('/readyz')) === 200);
-  await until('the gauges are back', async () => {
+  await until('the metrics say so', async () => {
     const again = await (await fetch(`${http}/metrics`)).text();
-    return (
-      /^tidemill_redis_up 1$/m.test(again) &&
-      /^tidemill_queue_depth\{/m.test(again) &&
-      /^tidemill_redis_reconnects_total [1-9]/m.test(again)
-    );
+    return /^tidemill_redis_up 1$/m.test(again) && /^tidemill_redis_reconnects_total [1-9]/m.test(again);
   });
   consumer.signal('SIGTERM');
   assert.deepEqual(await consumer.exited, { code: 0, signal: null });
+});
+
+test('while Redis is frozen a scheduler tells of no queue, to Prometheus and to autoscalers, and of all again after', async () => {
+  await using redis = await RedisServer.start();
+  await using scheduler = new TidemillProcess([
+    ...['scheduler', join(FIXTURES, 'schedules'), '--redis', redis.url],
+    ...['--http-host', '127.0.0.1', '--http-port', '0'],
+  ]);
+  const { http } = JSON.parse(await scheduler.line(/"msg":"scheduler started"/)) as { http: string };
+  const scrape = async (): Promise<string> => (await fetch(`${http}/metrics`)).text();
+  const scale = (): Promise<Response> => fetch(`${http}/scale/default`);
+  await until('it tells of the queue', async () => /^tidemill_queue_depth\{/m.test(await scrape()));
+  await until('an autoscaler is answered', async () => (await scale()).status === 200);
+
+  redis.freeze();
+  await until('the loss is known', async () => /^tidemill_redis_up 0$/m.test(await scrape()));
+  const text = await scrape();
+  assert.match(text, /^tidemill_collector_up\{collector="queues"\} 0$/m);
+  assert.doesNotMatch(text, /^tidemill_queue_depth\{/m, 'an old depth must not look like a new one');
+  assert.doesNotMatch(text, /^tidemill_redis_memory_used_bytes/m);
+  const refused = await scale();
+  assert.equal(refused.status, 503);
+  assert.match(await refused.text(), /"code":"BROKER_UNAVAILABLE"/);
+
+  redis.thaw();
+  await until('it tells of the queue again', async () => /^tidemill_queue_depth\{/m.test(await scrape()));
+  await until('an autoscaler is answered again', async () => (await scale()).status === 200);
 });

@@ -126,7 +126,17 @@ describe('schedules trigger', () => {
       const answer = await trigger('greet', '-p', 'then="maybe"');
       return answer.code === 1 && answer;
     });
-    assert.match(unfit.stdout, /\(InvalidParams\)/);
+    assert.match(
+      unfit.stdout,
+      /the params do not fit the schema of the task \(InvalidParams\): params\.then: .*expected boolean/,
+    );
+    const { problems } = (await trigger('greet', '-p', 'then="maybe"', '--json')).json() as {
+      problems: readonly { readonly at: string }[];
+    };
+    assert.deepEqual(
+      problems.map(({ at }) => at),
+      ['params.then'],
+    );
     await scheduler.line(/params\.then: .*expected boolean.*run asked for by hand/);
   });
 

@@ -26,6 +26,8 @@ describe('the schedule engine on Redis', () => {
       answered: () => undefined,
       reconnected: () => undefined,
       enqueued: () => undefined,
+      enqueueRefused: () => undefined,
+      refused: () => undefined,
     });
     for (let i = 0; i < SCHEDULES; i += 1)
       store.create(`s${i}`, { every: '1s', missedRunPolicy: 'All', concurrencyPolicy: 'Allow' });

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
+import { MeasuredBroker } from '../../../src/cli/measured-broker.ts';
+import { systemClock } from '../../../src/runtime/clock.ts';
 import { RedisServer } from '../../support/redis-server.ts';
 import { claim, codeOf, numbered, register, request, settlements } from './work.ts';
 
@@ -44,4 +46,31 @@ test('a full Redis refuses to enqueue and changes nothing, and drains to the las
 
   await server.command('CONFIG', 'SET', 'maxmemory', '0');
   assert.deepEqual(await queue.runs.enqueue([request('new')]), ['enqueued']);
+});
+
+test('a full Redis is told of: how little room there is, and why calls were refused', async () => {
+  await using server = await RedisServer.start();
+  await using broker = await connectRedis({ url: server.url });
+  const refusals: string[] = [];
+  const ignore = (): void => undefined;
+  const watched = new MeasuredBroker(broker, systemClock, {
+    ...{ answered: ignore, reconnected: ignore, enqueued: ignore },
+    enqueueRefused: (queue, source) => refusals.push(`${queue} is full for ${source}`),
+    refused: (reason) => refusals.push(reason),
+  });
+  const queue = watched.queue('default');
+  await register(queue, 'one', { settings: { maxPending: 1 } });
+  assert.equal((await queue.inspect.stats()).maxPending, 1);
+  assert.deepEqual(await queue.runs.enqueue([request('a'), request('b')]), ['enqueued', 'full']);
+  assert.equal((await watched.memory())?.maxBytes, 0);
+
+  await server.command('CONFIG', 'SET', 'maxmemory', '1000');
+  const use = await watched.memory();
+  assert.equal(use?.maxBytes, 1_000);
+  assert.ok(use.usedBytes > 1_000);
+  assert.equal(await codeOf(queue.runs.enqueue([request('c')])), 'BROKER_REFUSED');
+  assert.deepEqual(refusals, ['default is full for api', 'memory']);
+
+  await server.command('ACL', 'SETUSER', 'default', '-info');
+  assert.equal(await watched.memory(), undefined, 'a user that may not read INFO does without');
 });

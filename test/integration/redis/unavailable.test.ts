@@ -31,6 +31,7 @@ test('every call to a frozen Redis ends within 5 s as unavailable, and works aga
     () => queue.inspect.stats(),
     () => broker.now(),
     () => broker.queueNames(),
+    () => broker.memory(),
     () => broker.holdLock('leader', 'me', 1_000),
   ];
   const ends = await Promise.all(
@@ -49,6 +50,16 @@ test('every call to a frozen Redis ends within 5 s as unavailable, and works aga
   await until('calls are answered again', async () => (await codeOf(broker.now())) === 'none');
   assert.equal(broker.connected, true);
   assert.equal((await queue.runs.get('a'))?.id, 'a');
+});
+
+test('a connection that nobody uses notices a frozen Redis within 15 s, and that it answers again', async () => {
+  await using server = await RedisServer.start();
+  await using broker = await connectRedis({ url: server.url });
+  assert.equal(broker.connected, true);
+  server.freeze();
+  await until('the broker says that it is not connected', () => !broker.connected, { deadlineMs: 15_000 });
+  server.thaw();
+  await until('the broker is connected again', () => broker.connected, { deadlineMs: 15_000 });
 });
 
 test('a call in flight when Redis is killed is rejected at once, not left pending', async () => {

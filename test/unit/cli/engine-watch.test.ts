@@ -30,3 +30,15 @@ test('each outcome of a slot that the metric names is counted by an event of the
   });
   assert.equal(counts.length, SLOT_OUTCOMES.length, 'an outcome that never rises is none');
 });
+
+test('what Redis refused for want of memory, and what it lost, is counted', async () => {
+  const metrics = new Metrics({ clock: systemClock, log: silentLog, build: { version: '0' } });
+  const { observer } = watchEngine(metrics, new ScheduleBoard());
+  observer.refusedForMemory?.({ queue: 'default', schedules: 5 });
+  observer.regressed?.({ ...ref, what: 'watermark' });
+  const text = await metrics.render();
+  assert.match(text, /^tidemill_redis_refusals_total\{reason="memory"\} 5$/m);
+  assert.match(text, /^tidemill_redis_regressions_total\{what="watermark"\} 1$/m);
+  assert.match(text, /^tidemill_redis_regressions_total\{what="generation"\} 0$/m);
+  assert.doesNotMatch(text, /tidemill_scheduler_leader/, 'only a scheduler without a cluster has it');
+});

@@ -5,7 +5,7 @@ import { EXIT_MEANINGS } from '../../../src/cli/exit-codes.ts';
 import { createPlugin } from '../../../src/cli/kubectl/program.ts';
 import { createProgram } from '../../../src/cli/main.ts';
 import { COMMAND_SETTINGS } from '../../../src/cli/settings.ts';
-import { VERSION } from '../../../src/cli/version.ts';
+import { VERSION_LINE } from '../../../src/cli/version.ts';
 import { fakeIo, tidemill } from '../../support/fake-io.ts';
 
 /** Names of all commands that do something, such as `runs ls`. */
@@ -47,8 +47,8 @@ describe('help', () => {
       assert.match(stdout, new RegExp(`${exit} +${meaning.slice(0, 30).replace('(', '\\(')}`));
   });
 
-  test('--version prints the version', async () => {
-    assert.equal((await tidemill(['--version'])).stdout.trim(), VERSION);
+  test('--version prints version, commit and Node', async () => {
+    assert.equal((await tidemill(['--version'])).stdout.trim(), VERSION_LINE);
   });
 
   test('every command with settings of its own is in the table that the reference is made from', () => {

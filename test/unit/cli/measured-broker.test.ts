@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { toBrokerError } from '../../../src/broker/redis/reply-errors.ts';
 import { createMemoryBroker } from '../../../src/broker/memory/memory-broker.ts';
 import { type BrokerWatch, MeasuredBroker } from '../../../src/cli/measured-broker.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
@@ -12,6 +13,8 @@ function watched(broker = createMemoryBroker({ clock: systemClock })) {
     answered: (operation) => calls.push(operation),
     reconnected: () => calls.push('reconnected'),
     enqueued: (queue, task, source) => calls.push(`enqueued ${queue} ${task} ${source}`),
+    enqueueRefused: (queue, source) => calls.push(`full ${queue} ${source}`),
+    refused: (reason) => calls.push(`refused ${reason}`),
   };
   return { calls, broker: new MeasuredBroker(broker, systemClock, watch) };
 }
@@ -55,6 +58,26 @@ describe('measured broker', () => {
       ['get', 'stats', 'cancel', 'states'],
       'waiting says nothing about the broker',
     );
+  });
+
+  test('tells of runs that a full queue refused, and of errors by what Redis lacked', async () => {
+    const memory = createMemoryBroker({ clock: systemClock });
+    const oom = Object.assign(new Error("OOM command not allowed when used memory > 'maxmemory'."), {
+      name: 'ReplyError',
+    });
+    const runs = memory.queue('q').runs;
+    const { broker, calls } = watched({
+      ...memory,
+      now: () => Promise.reject(toBrokerError(oom, 'now')),
+      queue: (name) => ({
+        ...memory.queue(name),
+        runs: { ...runs, enqueue: async (requests) => requests.map(() => 'full' as const) },
+      }),
+    });
+    await broker.queue('q').runs.enqueue([request('a')]);
+    await assert.rejects(broker.now(), { code: 'BROKER_REFUSED' });
+    assert.deepEqual(calls, ['full q task', 'enqueue', 'now', 'refused memory']);
+    await memory[Symbol.asyncDispose]();
   });
 
   test('hands on that the connection is another one, so that the engine reads its watermarks back', async () => {

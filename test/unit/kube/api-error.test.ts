@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ApiException } from '@kubernetes/client-node';
+import { z } from 'zod';
 import { apiStatusOf, kubeError, rightsHint } from '../../../src/kube/api-error.ts';
+import { KubeBusyError } from '../../../src/kube/busy-error.ts';
 import { TidemillError } from '../../../src/runtime/errors.ts';
+import { createLog } from '../../../src/telemetry/log.ts';
 
 const status = (more: object): string =>
   JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', ...more });
@@ -80,4 +83,30 @@ test('credentials and rights have a hint, anything else has none', () => {
   assert.match(rightsHint({ code: 401, message: '' }) ?? '', /token/);
   assert.equal(rightsHint({ code: 404, message: '' }), undefined);
   assert.equal(rightsHint({ message: 'connect ECONNREFUSED' }), undefined);
+});
+
+test('what is logged of a refused call is one line: status, reason, message and request, no body, no header, no stack', () => {
+  const body = status({ code: 403, reason: 'Forbidden', message: 'pods is forbidden' });
+  const exception = new ApiException(403, 'x', body, {
+    'audit-id': 'an-audit-id',
+    'x-tidemill-request': 'GET /api/v1/pods',
+  });
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', destination: { write: (line) => lines.push(line) } });
+  const errors = [kubeError(exception, 'list pods'), new KubeBusyError(exception, 'list pods', 0)];
+  for (const err of errors) log.warn('a call failed', { err });
+  assert.equal(lines.length, 2);
+  for (const line of lines) {
+    const { err } = z
+      .object({ err: z.object({ message: z.string(), cause: z.unknown() }) })
+      .parse(JSON.parse(line));
+    assert.equal(err.message, 'cannot list pods: Forbidden: pods is forbidden');
+    assert.deepEqual(err.cause, {
+      type: 'ApiCallError',
+      message: '403 Forbidden: pods is forbidden (GET /api/v1/pods)',
+      code: 403,
+    });
+    assert.doesNotMatch(line, /audit|Headers|HTTP-Code/);
+  }
+  assert.equal(apiStatusOf(errors[0]).reason, 'Forbidden');
 });

@@ -1,7 +1,7 @@
 /** The rights of a controller: exactly these. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { controllerRules, rbacObjects } from '../../../src/kube/rbac.ts';
+import { controllerRules, doctorRules, rbacObjects } from '../../../src/kube/rbac.ts';
 
 test('a controller may read its objects, patch their status, tell events and hold one Lease, and nothing else', () => {
   const { objects, lease } = controllerRules('tidemill-controller');
@@ -44,4 +44,14 @@ test('named namespaces take a Role in each, under a name that no other install u
     'Role tidemill/sa-lease',
     'RoleBinding tidemill/sa-lease',
   ]);
+});
+
+test('doctor may read one Lease and one CRD, and nothing else', () => {
+  const { lease, crd } = doctorRules('tidemill-controller');
+  assert.deepEqual(
+    [...lease, ...crd].map(({ resources, resourceNames, verbs }) =>
+      [resources, resourceNames, verbs].join(' '),
+    ),
+    ['leases tidemill-controller get', 'customresourcedefinitions scheduledtasks.tidemill.dev get'],
+  );
 });

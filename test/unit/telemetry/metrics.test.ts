@@ -8,10 +8,14 @@ import { CATALOGUE } from '../../../src/telemetry/catalogue.ts';
 import type { MetricDefinition } from '../../../src/telemetry/metric-definition.ts';
 import { collectController, controllerMetrics } from '../../../src/telemetry/controller-metrics.ts';
 import { type ConsumerMetrics, consumerMetrics } from '../../../src/telemetry/consumer-metrics.ts';
-import { engineMetrics, type ScheduleReading } from '../../../src/telemetry/engine-metrics.ts';
+import {
+  engineMetrics,
+  schedulerLeader,
+  type ScheduleReading,
+} from '../../../src/telemetry/engine-metrics.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { queueCollector, type QueueReading } from '../../../src/telemetry/queue-collector.ts';
-import { redisMetrics } from '../../../src/telemetry/redis-metrics.ts';
+import { collectRedisMemory, redisMetrics } from '../../../src/telemetry/redis-metrics.ts';
 
 /** `name{labels}` → value, of the lines of an exposition. */
 function series(text: string): Map<string, number> {
@@ -31,6 +35,7 @@ const queueReading = (queue: string): QueueReading => ({
   retainedSucceeded: 5,
   retainedFailed: 4,
   retainedBytes: 1000,
+  maxPending: 5000,
   paused: false,
   oldestPendingAgeMs: 1500,
   consumers: 2,
@@ -40,12 +45,21 @@ function everything(): { metrics: Metrics; consumer: ConsumerMetrics } {
   const metrics = new Metrics({ defaults: false, build: { version: '1.2.3' } });
   const consumer = consumerMetrics({ metrics, tasks: ['fetch-data'], queues: ['default'] });
   const schedules: ScheduleReading[] = [
-    { namespace: 'team-a', name: 'nightly', state: 'active', nextMs: 2_000, lastSuccessMs: 1_000 },
+    {
+      namespace: 'team-a',
+      name: 'nightly',
+      state: 'active',
+      nextMs: 2_000,
+      lastSuccessMs: 1_000,
+      lastFailureMs: 500,
+    },
   ];
   const engine = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => schedules });
   engine.decided({ namespace: 'team-a', task: 'fetch-data', outcome: 'fired', lagMs: 20 });
   metrics.addCollector(queueCollector(async () => [queueReading('default')]));
   redisMetrics(metrics, () => true).answered('claim', 2);
+  collectRedisMemory(metrics, async () => ({ usedBytes: 1, maxBytes: 2 }));
+  schedulerLeader(metrics)(true);
   metrics.counter('tidemill_uncaught_errors_total').add({ kind: 'rejection' }, 0);
   consumer.enqueued('default', 'fetch-data', 'task');
   consumer.runStarted({ queue: 'default', task: 'fetch-data', executor: 'io', waitMs: 5 });
@@ -59,6 +73,7 @@ function controllerEverything(metrics: Metrics): void {
     metrics,
     lease: 'tidemill-controller',
     maxConcurrentReconciles: 200,
+    eventReasons: ['Suspended'],
   });
   collectController(metrics, {
     health: () => ({ backlog: 3, processingMs: [10, 30] }),
@@ -165,6 +180,27 @@ describe('consumer metrics', () => {
     assert.equal(found.get('tidemill_runs_active{queue="default",executor="io"}'), 0);
   });
 
+  test('runs that nobody claimed in time, and runs that a full queue refused, are counted', async () => {
+    const metrics = new Metrics({ defaults: false });
+    const consumer = consumerMetrics({ metrics, tasks: ['a'], queues: ['q'] });
+    const names = [
+      'tidemill_runs_expired_total{queue="q"}',
+      'tidemill_enqueue_refusals_total{queue="q",source="task"}',
+    ];
+    const before = series(await metrics.render());
+    assert.deepEqual(
+      names.map((name) => before.get(name)),
+      [0, 0],
+    );
+    consumer.promoted({ queue: 'q', expired: 4 });
+    consumer.enqueueRefused('q', 'task');
+    const found = series(await metrics.render());
+    assert.deepEqual(
+      names.map((name) => found.get(name)),
+      [4, 1],
+    );
+  });
+
   test('100,000 hostile task and queue names add no series beyond the cap', async () => {
     const { metrics, consumer } = everything();
     for (let i = 0; i < 100_000; i++) {
@@ -183,7 +219,7 @@ describe('engine metrics', () => {
   test('a decision is counted with its reason, and reasons outside the list as other', async () => {
     const metrics = new Metrics({ defaults: false });
     const engine = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => [] });
-    engine.scheduleKnown({ namespace: 'n', task: 't' });
+    engine.scheduleKnown({ queue: 'q', namespace: 'n', task: 't' });
     engine.decided({ namespace: 'n', task: 't', outcome: 'missed', reason: 'Superseded', count: 12 });
     engine.decided({ namespace: 'n', task: 't', outcome: 'skipped', reason: 'Made up' });
     const found = series(await metrics.render());
@@ -191,6 +227,22 @@ describe('engine metrics', () => {
     assert.equal(found.get('tidemill_schedule_fires_total{namespace="n",task="t",outcome="fired"}'), 0);
     assert.equal(found.get('tidemill_schedule_reasons_total{reason="Superseded"}'), 12);
     assert.equal(found.get('tidemill_schedule_reasons_total{reason="other"}'), 1);
+  });
+
+  test('a slot that a full queue did not take counts as a refused enqueue of that queue, others do not', async () => {
+    const metrics = new Metrics({ defaults: false });
+    const engine = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => [] });
+    const event = { queue: 'q', namespace: 'n', task: 't' };
+    engine.scheduleKnown(event);
+    assert.equal(
+      series(await metrics.render()).get('tidemill_enqueue_refusals_total{queue="q",source="schedule"}'),
+      0,
+    );
+    engine.decided({ ...event, outcome: 'skipped', reason: 'Backlog', count: 3 });
+    engine.decided({ ...event, outcome: 'skipped', reason: 'Overlap' });
+    const found = series(await metrics.render());
+    assert.equal(found.get('tidemill_enqueue_refusals_total{queue="q",source="schedule"}'), 3);
+    assert.equal(found.get('tidemill_enqueued_total{queue="q",task="t",source="schedule"}'), 0);
   });
 
   test('above 1,000 schedules there are no series by schedule, and the states are still counted', async () => {
@@ -201,6 +253,7 @@ describe('engine metrics', () => {
       state: 'active' as const,
       nextMs: 1,
       lastSuccessMs: undefined,
+      lastFailureMs: undefined,
     }));
     engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => schedules });
     const found = series(await metrics.render());
@@ -210,6 +263,34 @@ describe('engine metrics', () => {
 });
 
 describe('collectors', () => {
+  test('a gauge without labels of which nothing is told is absent, not 0', async () => {
+    const clock = new VirtualClock();
+    const metrics = new Metrics({ clock, defaults: false });
+    let use: { usedBytes: number; maxBytes: number } | undefined;
+    collectRedisMemory(metrics, async () => use);
+    const found = async (): Promise<number | undefined> =>
+      series(await metrics.render()).get('tidemill_redis_memory_used_bytes');
+    assert.equal(await found(), undefined);
+    use = { usedBytes: 5, maxBytes: 0 };
+    await clock.advanceBy(1_001);
+    assert.equal(await found(), 5);
+    use = undefined;
+    await clock.advanceBy(1_001);
+    assert.equal(await found(), undefined);
+  });
+
+  test('the first 100 queues have series, and no queue stands for several', async () => {
+    const metrics = new Metrics({ defaults: false });
+    metrics.addCollector(
+      queueCollector(async () => Array.from({ length: 150 }, (_, index) => queueReading(`q-${index}`))),
+    );
+    const consumers = [...series(await metrics.render()).keys()].filter((key) =>
+      key.startsWith('tidemill_consumers'),
+    );
+    assert.equal(consumers.length, 100);
+    assert.ok(!consumers.includes('tidemill_consumers{queue="other"}'));
+  });
+
   test('a queue that is gone from the source is gone from the scrape', async () => {
     const clock = new VirtualClock();
     const metrics = new Metrics({ clock, defaults: false });

@@ -7,7 +7,7 @@
 -- ARGV[1] look-ahead ms
 --
 -- Returns { pending, delayed, running, kept successes, kept failures, kept bytes, 1 when paused, age of the oldest pending
---   run ms, consumers, delayed runs due within the look-ahead }
+--   run ms, consumers, delayed runs due within the look-ahead, most runs that may wait }
 local FRONT = 16 -- ids looked at in a lane: those in front may be of runs that were cancelled
 
 local function oldest_age()
@@ -33,4 +33,5 @@ return {
   call('LLEN', BASE .. 'done'), math.max(0, call('LLEN', BASE .. 'dead') - call('HLEN', BASE .. 'redriven')),
   int(meta.bytesSucceeded + meta.bytesFailed), int(meta.paused), int(oldest_age()),
   call('ZCARD', BASE .. 'leases'), call('ZCOUNT', delayed_key, '-inf', int(NOW + tonumber(ARGV[1]))),
+  int(meta.maxPending),
 }
