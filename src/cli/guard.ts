@@ -3,7 +3,6 @@
  * nobody listens to. Each is logged with the task whose code it came from, and counted.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { LoopLag } from '../consumer/loop-lag.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -28,8 +27,8 @@ export interface GuardOptions {
 export interface Guard extends Disposable {
   /** Whether `onFatal` was called. */
   readonly fatal: boolean;
-  /** The same loop lag, whose bodies are known to this guard as their task's. */
-  attributing(loopLag: LoopLag): LoopLag;
+  /** Holds the name of the task in whose run the code began: whoever runs bodies runs them in it. */
+  readonly running: AsyncLocalStorage<string>;
 }
 
 export function guardProcess({ log, metrics, onFatal, source = process }: GuardOptions): Guard {
@@ -57,11 +56,7 @@ export function guardProcess({ log, metrics, onFatal, source = process }: GuardO
     get fatal() {
       return fatal;
     },
-    attributing: (loopLag) => ({
-      attribute: (task, body) => running.run(task, () => loopLag.attribute(task, body)),
-      start: () => loopLag.start(),
-      [Symbol.dispose]: () => loopLag[Symbol.dispose](),
-    }),
+    running,
     [Symbol.dispose]: () => {
       source.off('unhandledRejection', onRejection);
       source.off('uncaughtException', onException);

@@ -2,21 +2,24 @@
 
 type Call = (...args: readonly unknown[]) => void;
 
-/** Every call goes to all, in order. The watchers' calls need no `this` and do not throw. */
+const isCall = (value: unknown): value is Call => typeof value === 'function';
+
+/**
+ * Every call goes to all, in order. The watchers' calls need no `this` and do not throw.
+ *
+ * @param first - an object of nothing but calls, with all that there are: its own keys are what is joined
+ */
 export function joinObservers<T extends object>(first: T, ...others: readonly Partial<T>[]): T {
-  const joined = new Map<PropertyKey, Call>();
-  return new Proxy(first, {
-    get(target, name): unknown {
-      const known = joined.get(name);
-      if (known !== undefined) return known;
-      const calls = [target, ...others]
-        .map((watcher): unknown => Reflect.get(watcher, name))
-        .filter((call) => typeof call === 'function');
-      const call: Call = (...args) => {
-        for (const one of calls) Reflect.apply(one, undefined, args);
-      };
-      joined.set(name, call);
-      return call;
-    },
-  });
+  const joined: T = { ...first };
+  for (const name of Object.keys(first)) {
+    const calls = [first, ...others].map((watcher): unknown => Reflect.get(watcher, name)).filter(isCall);
+    Reflect.set(joined, name, oneCall(calls));
+  }
+  return joined;
+}
+
+function oneCall(calls: readonly Call[]): Call {
+  return (...args) => {
+    for (const call of calls) call(...args);
+  };
 }

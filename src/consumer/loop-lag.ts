@@ -46,6 +46,8 @@ export interface LoopLagOptions {
   readonly log: Log;
   readonly observer: Pick<ConsumerObserver, 'loopBlocked'>;
   readonly clock?: Clock;
+  /** Where the running task is kept, if others look there as well: a second storage would cost every run again. */
+  readonly running?: AsyncLocalStorage<string>;
 }
 
 /** Lag is real time by its nature: this one is not for a virtual clock. */
@@ -53,7 +55,7 @@ export class WatchedLoopLag implements LoopLag {
   readonly #log: Log;
   readonly #observer: Pick<ConsumerObserver, 'loopBlocked'>;
   readonly #clock: Clock;
-  readonly #running = new AsyncLocalStorage<string>();
+  readonly #running: AsyncLocalStorage<string>;
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   readonly #loggedMs = new Map<string, number>();
   #dueMs = 0;
@@ -61,10 +63,11 @@ export class WatchedLoopLag implements LoopLag {
   #watcher: Worker | undefined;
   #blame: Blame | undefined;
 
-  constructor({ log, observer, clock = systemClock }: LoopLagOptions) {
+  constructor({ log, observer, clock = systemClock, running = new AsyncLocalStorage() }: LoopLagOptions) {
     this.#log = log;
     this.#observer = observer;
     this.#clock = clock;
+    this.#running = running;
   }
 
   attribute<T>(task: string, body: () => T): T {

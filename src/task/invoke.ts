@@ -8,7 +8,7 @@
 import { TidemillError } from '../runtime/errors.ts';
 import type { Attempt, AttemptResult } from './attempt.ts';
 import { decodeParams } from './params.ts';
-import { storedResult } from './result.ts';
+import { storedResult, storedUnchecked } from './result.ts';
 import { adviseRetry, decideOutcome, resolveRetry } from './retry.ts';
 import { RunScope } from './run-scope.ts';
 import { hasCode, isAbortOf, isNonRetryable, toRunError } from './thrown.ts';
@@ -23,8 +23,10 @@ export async function invokeTask(attempt: Attempt): Promise<AttemptResult> {
   const scope = new RunScope(attempt);
   try {
     const returned = await runBody(attempt, scope.context(decoded.params));
-    await scope.childrenHandedOver();
+    // Each await costs every run a turn: most runs have no child that is still to be handed over, and no result schema.
+    if (scope.hasUnanswered) await scope.childrenHandedOver();
     if (scope.abortReason !== undefined) return { kind: 'cancelled', reason: scope.abortReason };
+    if (attempt.task.result === undefined) return { kind: 'succeeded', ...storedUnchecked(returned) };
     return { kind: 'succeeded', ...(await storedResult(attempt.task, returned)) };
   } catch (thrown) {
     if (scope.abortReason !== undefined) return { kind: 'cancelled', reason: scope.abortReason };

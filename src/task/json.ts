@@ -61,11 +61,28 @@ export function parseJsonSafely(text: string, rules: JsonRules): JsonValue {
   }
   try {
     const value: unknown = JSON.parse(text);
+    if (isPlainlySound(value, rules, 0)) return { ok: true, value };
     const problem = new Inspection(rules).value(value, '');
     return problem === undefined ? { ok: true, value } : { ok: false, problem };
   } catch (error) {
     return { ok: false, problem: { path: '', message: `is not JSON: ${safeMessage(error)}` } };
   }
+}
+
+/**
+ * Whether a value that JSON.parse made keeps to the rules: every run's params come through here, and hardly any has a
+ * problem whose path must be told. False means no more than that the inspection has to decide.
+ */
+function isPlainlySound(value: unknown, rules: JsonRules, depth: number): boolean {
+  if (typeof value === 'number')
+    return Number.isFinite(value) && (!rules.refuseInexact || Number.isSafeInteger(value));
+  if (typeof value !== 'object' || value === null) return true;
+  if (depth >= JSON_MAX_DEPTH) return false;
+  if (Array.isArray(value)) return value.every((item) => isPlainlySound(item, rules, depth + 1));
+  return Object.entries(value).every(
+    ([key, own]) =>
+      !(rules.refuseReservedKeys && RESERVED_KEYS.includes(key)) && isPlainlySound(own, rules, depth + 1),
+  );
 }
 
 /** One walk over a value. Stops as soon as the text would surely be too large, so that a huge value costs no huge text. */

@@ -29,6 +29,15 @@ export function encodeResult(value: unknown): string | undefined {
 }
 
 /**
+ * What is stored of a returned value where the task has no result schema.
+ * @throws TidemillError RESULT_INVALID, RESULT_TOO_LARGE
+ */
+export function storedUnchecked(returned: unknown): { readonly result?: string } {
+  const result = encodeResult(returned);
+  return result === undefined ? {} : { result };
+}
+
+/**
  * What is stored of a returned value, checked by the result schema of the task as its readers will: after JSON.
  * @throws TidemillError RESULT_INVALID, RESULT_TOO_LARGE
  */
@@ -36,11 +45,12 @@ export async function storedResult(
   task: TaskContract,
   returned: unknown,
 ): Promise<{ readonly result?: string }> {
-  const result = encodeResult(returned);
-  const parsed = await task.result?.safeParseAsync(result === undefined ? undefined : JSON.parse(result));
+  const stored = storedUnchecked(returned);
+  const value: unknown = stored.result === undefined ? undefined : JSON.parse(stored.result);
+  const parsed = await task.result?.safeParseAsync(value);
   if (parsed?.error !== undefined) {
     const summary = `the returned value does not fit the result schema of task "${task.name}":`;
     throw new ProblemsError('RESULT_INVALID', summary, schemaProblems(parsed.error, 'result'));
   }
-  return result === undefined ? {} : { result };
+  return stored;
 }

@@ -40,6 +40,11 @@ export class RunScope {
     return this.#abortReason;
   }
 
+  /** Whether children are not handed over yet. */
+  get hasUnanswered(): boolean {
+    return this.#unanswered.size > 0;
+  }
+
   context(params: unknown): RunContext<unknown, unknown> {
     const { signal, log, app } = this.#attempt;
     const enqueue: Enqueue = (task, ...[childParams, options]) => this.#enqueue(task, childParams, options);

@@ -1,11 +1,22 @@
 /** Which keys an object schema takes: zod drops unknown ones in silence, and a mistyped param must not be lost like that. */
 import type { z } from 'zod';
 
+/** A schema does not change, and is asked for its keys at every run. */
+const keysOf = new WeakMap<z.core.$ZodType, { readonly keys: ReadonlySet<string> | undefined }>();
+
 /**
  * Keys that the input of a schema may have; `undefined` when it is not an object schema, or takes any key.
  * Looks through what wraps an object (optional, default, pipe …) and joins the sides of unions and intersections.
  */
 export function inputKeys(schema: z.core.$ZodType): ReadonlySet<string> | undefined {
+  const known = keysOf.get(schema);
+  if (known !== undefined) return known.keys;
+  const keys = findKeys(schema);
+  keysOf.set(schema, { keys });
+  return keys;
+}
+
+function findKeys(schema: z.core.$ZodType): ReadonlySet<string> | undefined {
   const def = definitionOf(schema);
   switch (def.type) {
     case 'object':

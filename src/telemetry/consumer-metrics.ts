@@ -73,12 +73,6 @@ function runMetrics(
   labels: LabelLimits,
   touched: readonly string[],
 ) {
-  const started = metrics.counter('tidemill_runs_started_total');
-  const finished = metrics.counter('tidemill_runs_finished_total');
-  const failures = metrics.counter('tidemill_run_failures_total');
-  const duration = metrics.histogram('tidemill_run_duration_seconds');
-  const wait = metrics.histogram('tidemill_run_wait_seconds');
-  const active = metrics.gauge('tidemill_runs_active');
   const deadLetters = metrics.counter('tidemill_dead_letters_total');
   const recoveredRuns = metrics.counter('tidemill_recovered_runs_total');
   const expiredRuns = metrics.counter('tidemill_runs_expired_total');
@@ -88,34 +82,15 @@ function runMetrics(
   for (const queue of queues.map(labels.queue)) {
     recoveredRuns.add({ queue }, 0);
     expiredRuns.add({ queue }, 0);
-    wait.touch({ queue });
     enqueueRefusals.add({ queue, source: 'task' }, 0);
-    for (const executor of EXECUTORS) active.set({ queue, executor }, 0);
     for (const task of touched) {
-      started.add({ queue, task }, 0);
       enqueued.add({ queue, task, source: 'task' }, 0);
       deadLetters.add({ queue, task }, 0);
-      for (const outcome of ATTEMPT_OUTCOMES) finished.add({ queue, task, outcome }, 0);
     }
   }
-  for (const task of touched) for (const reason of FAILURE_REASONS) failures.add({ task, reason }, 0);
 
   return {
-    runStarted(event: Started): void {
-      const queue = labels.queue(event.queue);
-      started.add({ queue, task: labels.task(event.task) });
-      wait.observe({ queue }, Math.max(0, event.waitMs) / 1_000);
-      active.add({ queue, executor: event.executor }, 1);
-    },
-
-    runFinished(event: Finished): void {
-      const queue = labels.queue(event.queue);
-      const task = labels.task(event.task);
-      finished.add({ queue, task, outcome: event.outcome.kind });
-      duration.observe({ task, executor: event.executor }, Math.max(0, event.durationMs) / 1_000);
-      active.add({ queue, executor: event.executor }, -1);
-      if (event.outcome.error !== undefined) failures.add({ task, reason: event.outcome.error.reason });
-    },
+    ...attemptMetrics(metrics, labels, { queues, tasks: touched }),
 
     deadLettered(event: { readonly queue: string; readonly task: string }): void {
       deadLetters.add({ queue: labels.queue(event.queue), task: labels.task(event.task) });
@@ -141,6 +116,73 @@ function runMetrics(
   };
 }
 
+/** Start and end of each attempt, the only calls that every run makes: their series are bound at first use. */
+function attemptMetrics(
+  metrics: Metrics,
+  labels: LabelLimits,
+  touched: { readonly queues: readonly string[]; readonly tasks: readonly string[] },
+) {
+  const started = metrics.counter('tidemill_runs_started_total');
+  const finished = metrics.counter('tidemill_runs_finished_total');
+  const failures = metrics.counter('tidemill_run_failures_total');
+  const duration = metrics.histogram('tidemill_run_duration_seconds');
+  const wait = metrics.histogram('tidemill_run_wait_seconds');
+  const active = metrics.gauge('tidemill_runs_active');
+
+  for (const queue of touched.queues.map(labels.queue)) {
+    wait.touch({ queue });
+    for (const executor of EXECUTORS) active.set({ queue, executor }, 0);
+    for (const task of touched.tasks) {
+      started.add({ queue, task }, 0);
+      for (const outcome of ATTEMPT_OUTCOMES) finished.add({ queue, task, outcome }, 0);
+    }
+  }
+  for (const task of touched.tasks) for (const reason of FAILURE_REASONS) failures.add({ task, reason }, 0);
+
+  // Only limited label values come in as keys, so these maps are no larger than what is exported.
+  const ofQueue = byKey((queue: string) => ({
+    wait: wait.bound({ queue }),
+    active: byKey((executor: Executor) => active.bound({ queue, executor })),
+    ofTask: byKey((task: string) => ({
+      started: started.bound({ queue, task }),
+      finished: byKey((outcome: AttemptOutcomeKind) => finished.bound({ queue, task, outcome })),
+    })),
+  }));
+  const durations = byKey((task: string) =>
+    byKey((executor: Executor) => duration.bound({ task, executor })),
+  );
+
+  return {
+    runStarted(event: Started): void {
+      const series = ofQueue(labels.queue(event.queue));
+      series.ofTask(labels.task(event.task)).started.add();
+      series.wait.observe(Math.max(0, event.waitMs) / 1_000);
+      series.active(event.executor).add(1);
+    },
+
+    runFinished(event: Finished): void {
+      const series = ofQueue(labels.queue(event.queue));
+      const task = labels.task(event.task);
+      series.ofTask(task).finished(event.outcome.kind).add();
+      durations(task)(event.executor).observe(Math.max(0, event.durationMs) / 1_000);
+      series.active(event.executor).add(-1);
+      if (event.outcome.error !== undefined) failures.add({ task, reason: event.outcome.error.reason });
+    },
+  };
+}
+
+/** Makes the value of a key at its first use, and keeps it. */
+function byKey<K extends string, V>(make: (key: K) => V): (key: K) => V {
+  const values = new Map<K, V>();
+  return (key) => {
+    const known = values.get(key);
+    if (known !== undefined) return known;
+    const made = make(key);
+    values.set(key, made);
+    return made;
+  };
+}
+
 /** What concerns the process, and not one run. */
 function processMetrics(metrics: Metrics, labels: LabelLimits, touched: readonly string[]) {
   const limit = metrics.gauge('tidemill_concurrency_limit');
@@ -150,6 +192,7 @@ function processMetrics(metrics: Metrics, labels: LabelLimits, touched: readonly
   for (const result of RENEWAL_RESULTS) renewals.add({ result }, 0);
   for (const task of touched) blocked.add({ task }, 0);
   leaked.set({}, 0);
+  const limits = new Map<Executor, number>();
   return {
     leaseRenewal(result: 'ok' | 'lost' | 'error'): void {
       renewals.add({ result });
@@ -164,6 +207,9 @@ function processMetrics(metrics: Metrics, labels: LabelLimits, touched: readonly
       leaked.set({}, event.leaked);
     },
     slots(event: { readonly executor: Executor; readonly total: number }): void {
+      // Told at every run, and the same from start to end.
+      if (limits.get(event.executor) === event.total) return;
+      limits.set(event.executor, event.total);
       limit.set({ executor: event.executor }, event.total);
     },
   };

@@ -1,26 +1,34 @@
 /** The metrics of a process, in a registry of their own. The only file that knows prom-client. */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { messageOf } from '../runtime/errors.ts';
 import { CATALOGUE, type LabelName, type MetricName, type MetricOfType } from './catalogue.ts';
 import { Collection, type Collector } from './collector.ts';
+import { Histogram, type HistogramSeries } from './histogram.ts';
 import { type Log, silentLog } from './log.ts';
 import type { MetricDefinition } from './metric-definition.ts';
+import { PendingSum } from './pending-sum.ts';
 
 export type Labels<N extends MetricName> = Readonly<Record<LabelName<N>, string>>;
 
 export interface CounterHandle<N extends MetricName> {
   /** Adds `by` (default 1). Adding 0 makes the series visible, so that `rate()` sees its first real increment. */
   add(labels: Labels<N>, by?: number): void;
+  /** The series of these labels, for hot paths. Each call makes a new one that lives as long as the metrics: keep it. */
+  bound(labels: Labels<N>): PendingSum;
 }
 
 export interface GaugeHandle<N extends MetricName> {
   set(labels: Labels<N>, value: number): void;
   add(labels: Labels<N>, by: number): void;
+  /** As of a counter. Not for a series that is also `set` while it is in use: what is pending would be added to that. */
+  bound(labels: Labels<N>): PendingSum;
 }
 
 export interface HistogramHandle<N extends MetricName> {
   observe(labels: Labels<N>, value: number): void;
+  /** The series of these labels, for hot paths: keep it. It becomes visible with its first observation. */
+  bound(labels: Labels<N>): Pick<HistogramSeries, 'observe'>;
   /** Makes the series visible before its first observation. */
   touch(labels: Labels<N>): void;
 }
@@ -43,6 +51,8 @@ const COLLECTOR_UP = 'tidemill_collector_up';
 export class Metrics {
   readonly #registry = new Registry();
   readonly #collections: Collection[] = [];
+  readonly #pending: PendingSum[] = [];
+  readonly #histograms = new Map<MetricName, Histogram>();
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
   readonly #log: Log;
 
@@ -69,21 +79,28 @@ export class Metrics {
   /** The counter of that name: the same one each time. */
   counter<N extends MetricOfType<'counter'>>(name: N): CounterHandle<N> {
     const counter = this.#known(name, Counter) ?? new Counter(this.#configuration(name));
-    return { add: (labels, by = 1) => counter.inc(labels, by) };
+    const add = (labels: Labels<N>, by = 1): void => counter.inc(labels, by);
+    return { add, bound: (labels) => this.#bind((by) => add(labels, by)) };
   }
 
   gauge<N extends MetricOfType<'gauge'>>(name: N): GaugeHandle<N> {
     const gauge = this.#gauge(name);
-    return { set: (labels, value) => gauge.set(labels, value), add: (labels, by) => gauge.inc(labels, by) };
+    const add = (labels: Labels<N>, by: number): void => gauge.inc(labels, by);
+    return {
+      set: (labels, value) => gauge.set(labels, value),
+      add,
+      bound: (labels) => this.#bind((by) => add(labels, by)),
+    };
   }
 
   histogram<N extends MetricOfType<'histogram'>>(name: N): HistogramHandle<N> {
-    const histogram =
-      this.#known(name, Histogram) ??
-      new Histogram({ ...this.#configuration(name), buckets: [...CATALOGUE[name].buckets] });
+    const { help, labels, buckets } = CATALOGUE[name];
+    const histogram = this.#histograms.get(name) ?? new Histogram({ name, help, labels, buckets });
+    this.#histograms.set(name, histogram);
     return {
-      observe: (labels, value) => histogram.observe(labels, value),
-      touch: (labels) => histogram.zero(labels),
+      observe: (values, value) => histogram.series(values).observe(value),
+      bound: (values) => histogram.series(values),
+      touch: (values) => histogram.series(values).touch(),
     };
   }
 
@@ -96,7 +113,15 @@ export class Metrics {
   /** The exposition text. Never rejects because of a collector. */
   async render(): Promise<string> {
     await Promise.all(this.#collections.map((collection) => this.#collect(collection)));
-    return this.#registry.metrics();
+    for (const sum of this.#pending) sum.flush();
+    const histograms = [...this.#histograms.values()].map((histogram) => histogram.render());
+    return [await this.#registry.metrics(), ...histograms].join('\n');
+  }
+
+  #bind(handOn: (by: number) => void): PendingSum {
+    const sum = new PendingSum(handOn);
+    this.#pending.push(sum);
+    return sum;
   }
 
   async #collect(collection: Collection): Promise<void> {

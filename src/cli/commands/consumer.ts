@@ -66,7 +66,7 @@ async function runConsumer({
     await WorkerParts.open({
       ...workerLimits(settings),
       ...{ tasks, broker, io, log, observer, poolObserver: counted },
-      loopLag: guard.attributing(new WatchedLoopLag({ log, observer })),
+      loopLag: new WatchedLoopLag({ log, observer, running: guard.running }),
       leaseMs: settings.lease,
       renewEveryMs: settings.heartbeat,
       settings: queueSettings(settings),

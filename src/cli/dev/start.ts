@@ -192,7 +192,7 @@ function openParts({
   return WorkerParts.open({
     ...workerLimits(settings),
     ...{ tasks, broker, io, log, observer, poolObserver: counted },
-    loopLag: guard.attributing(new WatchedLoopLag({ log, observer })),
+    loopLag: new WatchedLoopLag({ log, observer, running: guard.running }),
   });
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { guardProcess } from '../../../src/cli/guard.ts';
-import { NO_LOOP_LAG } from '../../../src/consumer/loop-lag.ts';
+import { WatchedLoopLag } from '../../../src/consumer/loop-lag.ts';
+import { SILENT_OBSERVER } from '../../../src/consumer/observer.ts';
 import { createLog } from '../../../src/telemetry/log.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 
@@ -21,14 +22,13 @@ function guarded() {
     onFatal: () => (fatal += 1),
     source: Object.assign(source, {}),
   });
-  return { source, lines, metrics, guard, fatal: () => fatal };
+  const loopLag = new WatchedLoopLag({ log, observer: SILENT_OBSERVER, running: guard.running });
+  return { source, lines, metrics, guard, loopLag, fatal: () => fatal };
 }
 
 test('a late rejection of a task is logged with its name, counted, and does no more', async () => {
-  const { source, lines, metrics, guard, fatal } = guarded();
-  guard
-    .attributing(NO_LOOP_LAG)
-    .attribute('fetch-data', () => source.emit('unhandledRejection', new Error('late')));
+  const { source, lines, metrics, loopLag, fatal } = guarded();
+  loopLag.attribute('fetch-data', () => source.emit('unhandledRejection', new Error('late')));
   assert.equal(lines[0]?.['task'], 'fetch-data');
   assert.match(JSON.stringify(lines[0]), /late/);
   assert.match(await metrics.render(), /tidemill_uncaught_errors_total\{kind="rejection"\} 1/);
@@ -36,8 +36,8 @@ test('a late rejection of a task is logged with its name, counted, and does no m
 });
 
 test('an exception of a task, thrown long after its run, is known by its async context', async () => {
-  const { source, lines, guard, fatal } = guarded();
-  await guard.attributing(NO_LOOP_LAG).attribute('fetch-data', async () => {
+  const { source, lines, loopLag, fatal } = guarded();
+  await loopLag.attribute('fetch-data', async () => {
     await Promise.resolve();
     source.emit('uncaughtException', new Error('from a socket'));
   });

@@ -211,7 +211,52 @@ describe('consumer metrics', () => {
     const found = series(await metrics.render());
     assert.ok(found.size < 3_000, String(found.size));
     assert.ok(![...found.keys()].some((key) => key.includes('evil')));
-    assert.ok(found.has('tidemill_runs_started_total{queue="other",task="other"}'));
+    const others = 100_000 - 99; // `default` is the first of the 100 queues
+    const overflow = [
+      'tidemill_runs_started_total{queue="other",task="other"}',
+      'tidemill_runs_finished_total{queue="other",task="other",outcome="succeeded"}',
+      'tidemill_run_wait_seconds_count{queue="other"}',
+      'tidemill_runs_active{queue="other",executor="io"}',
+    ];
+    assert.deepEqual(
+      overflow.map((name) => found.get(name)),
+      [others, others, others, 0],
+    );
+  });
+
+  test('scrapes count what happened between them once, and show what rose and fell again', async () => {
+    const metrics = new Metrics({ defaults: false });
+    const consumer = consumerMetrics({ metrics, tasks: ['a'], queues: [] });
+    const event = { queue: 'q', task: 'a', executor: 'io', waitMs: 1 } as const;
+    const scrape = async (): Promise<readonly (number | undefined)[]> => {
+      const found = series(await metrics.render());
+      return [
+        found.get('tidemill_runs_started_total{queue="q",task="a"}'),
+        found.get('tidemill_runs_finished_total{queue="q",task="a",outcome="succeeded"}'),
+        found.get('tidemill_runs_active{queue="q",executor="io"}'),
+      ];
+    };
+    const run = (): void => {
+      consumer.runStarted(event);
+      consumer.runFinished({ ...event, durationMs: 1, outcome: { kind: 'succeeded' } });
+    };
+    assert.deepEqual(await scrape(), [undefined, undefined, undefined]);
+    run();
+    assert.deepEqual(await scrape(), [1, 1, 0]);
+    assert.deepEqual(await scrape(), [1, 1, 0]);
+    run();
+    consumer.runStarted(event);
+    assert.deepEqual(await scrape(), [3, 2, 1]);
+  });
+
+  test('the limit of concurrency follows each executor', async () => {
+    const metrics = new Metrics({ defaults: false });
+    const consumer = consumerMetrics({ metrics, tasks: [], queues: [] });
+    for (const total of [100, 100, 50]) consumer.slots({ executor: 'io', total });
+    consumer.slots({ executor: 'cpu', total: 2 });
+    const found = series(await metrics.render());
+    assert.equal(found.get('tidemill_concurrency_limit{executor="io"}'), 50);
+    assert.equal(found.get('tidemill_concurrency_limit{executor="cpu"}'), 2);
   });
 });
 
