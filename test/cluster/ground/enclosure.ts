@@ -9,6 +9,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { CLUSTER_DOMAIN, DNS_ADDRESS } from './addresses.ts';
 import { makeCgroup } from './cgroups.ts';
 
 const PREFIX = 'tidemill-cluster-';
@@ -24,6 +25,13 @@ set -e
 mount --make-rprivate /
 for folder in /run /var/log /var/lib/cni "$2"; do mkdir -p "$folder"; mount -t tmpfs -o mode=755 tmpfs "$folder"; done
 mkdir -p /run/netns /run/lock
+echo "search svc.$3 $3" > /run/resolv.conf
+echo "nameserver $4" >> /run/resolv.conf
+echo 'options ndots:5' >> /run/resolv.conf
+resolver=$(readlink -m /etc/resolv.conf)
+mkdir -p "$(dirname "$resolver")"
+[ -e "$resolver" ] || : > "$resolver"
+mount --bind /run/resolv.conf "$resolver"
 mount --make-rshared /
 ip link set lo up
 ip link add tm0 type bridge
@@ -91,10 +99,14 @@ export class Enclosure implements AsyncDisposable {
     cleaner.stdin.on('error', () => undefined);
     const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
     const inMemory = join(directory, 'containerd');
-    const init = spawn('unshare', [...flags, '/bin/sh', '-c', INIT, 'init', address, inMemory], {
-      stdio: ['pipe', 'pipe', 'pipe'],
-      detached: true,
-    });
+    const init = spawn(
+      'unshare',
+      [...flags, '/bin/sh', '-c', INIT, 'init', address, inMemory, CLUSTER_DOMAIN, DNS_ADDRESS],
+      {
+        stdio: ['pipe', 'pipe', 'pipe'],
+        detached: true,
+      },
+    );
     init.stdin.on('error', () => undefined);
     let complaint = '';
     init.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
