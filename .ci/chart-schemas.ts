@@ -14,6 +14,8 @@ export interface SchemaNode {
 type Properties = Readonly<Record<string, SchemaNode>>;
 
 const TEXT: SchemaNode = { type: 'string' };
+/** As TEXT, where nothing works without. */
+const NEEDED_TEXT: SchemaNode = { type: 'string' };
 const FLAG: SchemaNode = { type: 'boolean' };
 /** What Kubernetes defines: its API server says what is wrong with it. */
 const OPEN: SchemaNode = { type: 'object' };
@@ -42,44 +44,82 @@ const AUTO = { const: 'auto' };
 const orAuto = (node: SchemaNode): SchemaNode => ({ anyOf: [AUTO, node] });
 
 const DNS_LABEL = matching(QUEUE_NAME_PATTERN, { maxLength: QUEUE_NAME_MAX_LENGTH });
-const DIGEST = matching(/^(sha256:[0-9a-f]{64})?$/);
 const PULL_POLICY = oneOf('Always', 'IfNotPresent', 'Never');
 const DURATION = matching(/^([0-9]{1,5}(h|m|s|ms)){1,4}$/);
 const BYTES = matching(/^[0-9]{1,12}(KiB|MiB|GiB)?$/);
+const DIGEST = matching(/^(sha256:[0-9a-f]{64})?$/);
+/** `--set image.tag=1` makes a number of it; 1.10 is refused, for YAML has made 1.1 of that already. */
+const TAG: SchemaNode = { type: ['string', 'integer'] };
+/** By name: a text, or what `valueFrom` takes. */
+const ENV: SchemaNode = {
+  type: 'object',
+  propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
+  additionalProperties: closed(
+    { secretKeyRef: OPEN, configMapKeyRef: OPEN, fieldRef: OPEN, resourceFieldRef: OPEN, fileKeyRef: OPEN },
+    { type: ['string', 'number', 'boolean', 'object'], minProperties: 1 },
+  ),
+};
+const SPREAD = orAuto(OPEN_LIST);
+const RESOURCES = closed({ requests: OPEN, limits: OPEN, claims: OPEN_LIST });
+const SETTINGS = closed({
+  lease: DURATION,
+  heartbeat: DURATION,
+  retainSucceeded: DURATION,
+  retainSucceededBytes: BYTES,
+  retainFailed: DURATION,
+  retainFailedBytes: BYTES,
+  maxPending: whole(1, 1_000_000_000),
+  maxPendingPerSchedule: whole(1, 1_000_000_000),
+  maxDeliveries: whole(1, 100),
+});
+/** What a user may well leave behind as `env:` with nothing under it: Helm makes null of that, and it means none. */
+const MAY_BE_NULL: ReadonlySet<SchemaNode | undefined> = new Set([
+  TEXT,
+  OPEN,
+  LABELS,
+  ENV,
+  SPREAD,
+  TAG,
+  DIGEST,
+  RESOURCES,
+  SETTINGS,
+]);
+const mayBeNull = (node: SchemaNode | undefined): boolean =>
+  MAY_BE_NULL.has(node) || (node?.['type'] === 'array' && !('minItems' in node));
+/** `closed`, where a value of null is refused with its name if the templates cannot do without it. */
+const complete = (properties: Properties): SchemaNode =>
+  closed(properties, { required: Object.keys(properties).filter((key) => !mayBeNull(properties[key])) });
 const PORTS = listOf(whole(1, 65_535), { minItems: 1 });
 /** `*` alone, or names. */
 const namesOf = (name: SchemaNode): SchemaNode => ({
   anyOf: [{ type: 'array', items: { const: '*' }, maxItems: 1 }, listOf(name)],
 });
 
-/** `--set image.tag=1` makes a number of it; 1.10 is refused, for YAML has made 1.1 of that already. */
-const TAG: SchemaNode = { type: ['string', 'integer'] };
-const IMAGE: Properties = { repository: TEXT, tag: TAG, digest: DIGEST, pullPolicy: PULL_POLICY };
-const SERVICE_ACCOUNT = closed({ create: FLAG, name: TEXT, annotations: LABELS });
+const IMAGE: Properties = { repository: NEEDED_TEXT, tag: TAG, digest: DIGEST, pullPolicy: PULL_POLICY };
+const SERVICE_ACCOUNT = complete({ create: FLAG, name: TEXT, annotations: LABELS });
 const REDIS: Properties = {
   // No pattern: a refusal by the schema would print the value, and with it a password.
   url: TEXT,
   existingSecret: TEXT,
-  secretKeys: closed({ url: TEXT, username: TEXT, password: TEXT, sentinelPassword: TEXT, ca: TEXT }),
-  caConfigMap: closed({ name: TEXT, key: TEXT }),
+  secretKeys: complete({
+    url: NEEDED_TEXT,
+    username: TEXT,
+    password: TEXT,
+    sentinelPassword: TEXT,
+    ca: TEXT,
+  }),
+  caConfigMap: complete({ name: TEXT, key: NEEDED_TEXT }),
   sentinels: listOf(matching(/^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$/)),
   sentinelName: TEXT,
   cluster: FLAG,
   prefix: matching(/^[a-z0-9_-]{1,32}$/),
 };
-/** By name: a text, or what `valueFrom` takes. */
-const ENV: SchemaNode = {
-  type: 'object',
-  propertyNames: { pattern: '^[A-Za-z_][A-Za-z0-9_]*$' },
-  additionalProperties: { type: ['string', 'number', 'boolean', 'object'] },
-};
-const SPREAD = orAuto(OPEN_LIST);
-const MONITOR = closed({ enabled: FLAG, interval: DURATION, labels: LABELS });
-const TESTS = closed({ enabled: FLAG, timeoutSeconds: whole(1, 3_600) });
+const MONITOR = complete({ enabled: FLAG, interval: DURATION, labels: LABELS });
+const TESTS = complete({ enabled: FLAG, timeoutSeconds: whole(1, 3_600) });
 const NAMES: Properties = { nameOverride: TEXT, fullnameOverride: TEXT, commonLabels: LABELS };
 /** Of each pod. */
 const POD: Properties = {
-  resources: closed({ requests: OPEN, limits: OPEN, claims: OPEN_LIST }),
+  resources: RESOURCES,
   heapMiB: orAuto(whole(32)),
   env: ENV,
   podAnnotations: LABELS,
@@ -102,10 +142,10 @@ const NETWORK: Properties = {
   redisPorts: PORTS,
 };
 
-const CONTROLLER = closed({
+const CONTROLLER = complete({
   ...GLOBAL,
   ...NAMES,
-  image: closed(IMAGE),
+  image: complete(IMAGE),
   imagePullSecrets: OPEN_LIST,
   install: DNS_LABEL,
   watchNamespaces: listOf(DNS_LABEL),
@@ -121,40 +161,40 @@ const CONTROLLER = closed({
       { type: ['object', 'null'] },
     ),
   },
-  redis: closed({
+  redis: complete({
     ...REDIS,
-    dev: closed({
+    dev: complete({
       enabled: FLAG,
-      image: TEXT,
+      image: NEEDED_TEXT,
       imagePullPolicy: PULL_POLICY,
       maxmemory: matching(/^[0-9]+([kKmMgG][bB]?)?$/),
-      persistence: closed({ enabled: FLAG, size: TEXT, storageClassName: TEXT }),
-      resources: POD['resources'] ?? OPEN,
+      persistence: complete({ enabled: FLAG, size: NEEDED_TEXT, storageClassName: TEXT }),
+      resources: RESOURCES,
     }),
   }),
-  crds: closed({ install: FLAG, keep: FLAG, annotations: LABELS }),
-  rbac: closed({ create: FLAG, aggregate: FLAG }),
+  crds: complete({ install: FLAG, keep: FLAG, annotations: LABELS }),
+  rbac: complete({ create: FLAG, aggregate: FLAG }),
   serviceAccount: SERVICE_ACCOUNT,
-  controller: closed({
+  controller: complete({
     ...POD,
     replicas: whole(0, 10),
-    podDisruptionBudget: closed({ enabled: FLAG }),
+    podDisruptionBudget: complete({ enabled: FLAG }),
   }),
-  service: closed({ annotations: LABELS }),
-  networkPolicy: closed({ ...NETWORK, apiServerTo: OPEN_LIST, apiServerPorts: PORTS }),
-  observability: closed({
+  service: complete({ annotations: LABELS }),
+  networkPolicy: complete({ ...NETWORK, apiServerTo: OPEN_LIST, apiServerPorts: PORTS }),
+  observability: complete({
     serviceMonitor: MONITOR,
-    prometheusRule: closed({ enabled: FLAG, labels: LABELS, disabledAlerts: listOf(TEXT) }),
-    dashboard: closed({ enabled: FLAG, labels: LABELS, annotations: LABELS }),
+    prometheusRule: complete({ enabled: FLAG, labels: LABELS, disabledAlerts: listOf(TEXT) }),
+    dashboard: complete({ enabled: FLAG, labels: LABELS, annotations: LABELS }),
   }),
   tests: TESTS,
 });
 
-const WORKER = closed({
+const WORKER = complete({
   ...GLOBAL,
   ...NAMES,
   ...POD,
-  image: closed(IMAGE),
+  image: complete(IMAGE),
   imagePullSecrets: OPEN_LIST,
   command: listOf(TEXT),
   tasks: { anyOf: [matching(/./), listOf(matching(/./), { minItems: 1 })] },
@@ -164,27 +204,17 @@ const WORKER = closed({
   drainSeconds: whole(0, 86_400),
   killGraceSeconds: whole(0, 600),
   logLevel: oneOf(...LOG_LEVELS),
-  settings: closed({
-    lease: DURATION,
-    heartbeat: DURATION,
-    retainSucceeded: DURATION,
-    retainSucceededBytes: BYTES,
-    retainFailed: DURATION,
-    retainFailedBytes: BYTES,
-    maxPending: whole(1, 1_000_000_000),
-    maxPendingPerSchedule: whole(1, 1_000_000_000),
-    maxDeliveries: whole(1, 100),
-  }),
-  redis: closed(REDIS),
+  settings: SETTINGS,
+  redis: complete(REDIS),
   replicas: whole(0),
-  autoscaling: closed({
+  autoscaling: complete({
     type: oneOf('none', 'hpa', 'keda'),
     minReplicas: whole(0),
     maxReplicas: whole(1),
-    hpa: closed({ targetCPUUtilizationPercentage: whole(0), metrics: OPEN_LIST, behavior: OPEN }),
-    keda: closed({
+    hpa: complete({ targetCPUUtilizationPercentage: whole(0), metrics: OPEN_LIST, behavior: OPEN }),
+    keda: complete({
       backlogPerReplica: whole(1),
-      controller: closed({ service: DNS_LABEL, namespace: DNS_LABEL, port: whole(1, 65_535) }),
+      controller: complete({ service: DNS_LABEL, namespace: DNS_LABEL, port: whole(1, 65_535) }),
       lookAheadSeconds: whole(0, 600),
       pollingIntervalSeconds: whole(1),
       cooldownSeconds: whole(0),
@@ -197,14 +227,14 @@ const WORKER = closed({
   volumeMounts: OPEN_LIST,
   initContainers: OPEN_LIST,
   serviceAccount: SERVICE_ACCOUNT,
-  podDisruptionBudget: closed({
+  podDisruptionBudget: complete({
     enabled: FLAG,
     maxUnavailable: { anyOf: [whole(0), matching(/^[0-9]{1,3}%$/)] },
   }),
   strategy: OPEN,
   startupSeconds: whole(2, 3_600),
   runtimeClassName: TEXT,
-  networkPolicy: closed({ ...NETWORK, egress: { anyOf: [{ const: 'any' }, OPEN_LIST] } }),
+  networkPolicy: complete({ ...NETWORK, egress: { anyOf: [{ const: 'any' }, OPEN_LIST] } }),
   podMonitor: MONITOR,
   tests: TESTS,
 });

@@ -146,8 +146,10 @@ function findSource(info: SettingInfo, { flags, environment, readFile }: Setting
   const variable = variableOf(info);
   const flag = flags[info.flag];
   if (flag !== undefined) return { text: flag, at: `--${info.flag}` };
+  // A Secret made from a file ends with the file's newline, and a password with it is a wrong one.
+  const given = info.secret === true ? environment[variable]?.replace(/[\r\n]+$/, '') : environment[variable];
   // Manifests set variables to '' to mean "not set".
-  const text = environment[variable] === '' ? undefined : environment[variable];
+  const text = given === '' ? undefined : given;
   const path = info.secret === true ? environment[variable + FILE_SUFFIX] : undefined;
   if (path === undefined || path === '')
     return { text: text ?? info.default, at: text === undefined ? `--${info.flag}` : variable };

@@ -40,6 +40,9 @@ export type KubeObject = z.output<typeof KubeObject>;
 
 export function objectsIn(text: string): readonly KubeObject[] {
   return parseAllDocuments(text).flatMap((document) => {
+    // A key that stands twice: the API server would take the last, or refuse it.
+    const [error] = document.errors;
+    if (error !== undefined) throw error;
     const value: unknown = document.toJSON();
     return value === null ? [] : [KubeObject.parse(value)];
   });

@@ -10,21 +10,24 @@
 {{/* Labels of an object. Call with (list . "component"). */}}
 {{- define "tidemill.labels" -}}
 {{- $root := index . 0 -}}
+{{- $own := include "tidemill.ownLabels" . -}}
+{{ include "tidemill.merged" (list $own $root.Values.commonLabels) }}
+{{- end -}}
+
+{{- define "tidemill.ownLabels" -}}
+{{- $root := index . 0 -}}
 {{ include "tidemill.selector" . }}
-app.kubernetes.io/version: {{ default $root.Chart.AppVersion $root.Values.image.tag | include "tidemill.text" | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/version: {{ default $root.Chart.AppVersion $root.Values.image.tag | include "tidemill.text" | trunc 63 | trimAll "-._" | quote }}
 app.kubernetes.io/part-of: tidemill
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
-{{- with $root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{/* What never changes in the labels of a component's pods. Call with (list . "component"). */}}
 {{- define "tidemill.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -41,12 +44,21 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end -}}
 
+{{- define "tidemill.autoscaling.check" -}}
+{{- with .Values.autoscaling -}}
+{{- if gt (int64 .minReplicas) (int64 .maxReplicas) -}}
+{{- fail (printf "autoscaling.minReplicas (%d) is more than autoscaling.maxReplicas (%d)" (int64 .minReplicas) (int64 .maxReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* CPU-bound runs at the same time. */}}
 {{- define "tidemill.cpuConcurrency" -}}
+{{- $resources := default dict .Values.resources -}}
 {{- if ne (toString .Values.cpuConcurrency) "auto" -}}
 {{- int64 .Values.cpuConcurrency -}}
 {{- else -}}
-{{- include "tidemill.cores" (coalesce (dig "limits" "cpu" "" .Values.resources) (dig "requests" "cpu" "" .Values.resources) "1") -}}
+{{- include "tidemill.cores" (coalesce (dig "limits" "cpu" "" $resources) (dig "requests" "cpu" "" $resources) "1") -}}
 {{- end -}}
 {{- end -}}
 
@@ -55,7 +67,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 
 {{/* Old generation of the heap of each process in MiB; empty: as Node decides. */}}
 {{- define "tidemill.heapMiB" -}}
-{{- $memory := dig "limits" "memory" "" .Values.resources -}}
+{{- $memory := dig "limits" "memory" "" (default dict .Values.resources) -}}
 {{- if ne (toString .Values.heapMiB) "auto" -}}
 {{- int64 .Values.heapMiB -}}
 {{- else if $memory -}}

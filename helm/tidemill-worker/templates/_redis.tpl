@@ -42,7 +42,7 @@ a mounted file, never as an argument or a plain variable.
 {{- define "tidemill.redis.secretVariable" -}}
 - name: {{ index . 0 }}
   valueFrom:
-    secretKeyRef: { name: {{ index . 1 }}, key: {{ index . 2 | quote }} }
+    secretKeyRef: { name: {{ index . 1 | quote }}, key: {{ index . 2 | quote }} }
 {{- end -}}
 
 {{/* Where the authority is from: "secret", "configMap", or nothing. */}}
@@ -59,7 +59,7 @@ a mounted file, never as an argument or a plain variable.
 - name: TIDEMILL_REDIS_URL
   value: redis://{{ include "tidemill.fullname" . }}-redis:6379
 {{- else -}}
-{{ include "tidemill.redis.secretVariable" (list "TIDEMILL_REDIS_URL" $secret (ternary $redis.secretKeys.url "url" (ne $redis.existingSecret ""))) }}
+{{ include "tidemill.redis.secretVariable" (list "TIDEMILL_REDIS_URL" $secret (ternary $redis.secretKeys.url "url" (not (empty $redis.existingSecret)))) }}
 {{- end }}
 {{- if $redis.existingSecret }}
 {{- with $redis.secretKeys.username }}
@@ -104,13 +104,13 @@ a mounted file, never as an argument or a plain variable.
 {{- if eq $source "secret" }}
 - name: redis-ca
   secret:
-    secretName: {{ .Values.redis.existingSecret }}
+    secretName: {{ .Values.redis.existingSecret | quote }}
     items:
       - { key: {{ .Values.redis.secretKeys.ca | quote }}, path: ca.crt }
 {{- else if eq $source "configMap" }}
 - name: redis-ca
   configMap:
-    name: {{ .Values.redis.caConfigMap.name }}
+    name: {{ .Values.redis.caConfigMap.name | quote }}
     items:
       - { key: {{ .Values.redis.caConfigMap.key | quote }}, path: ca.crt }
 {{- end }}

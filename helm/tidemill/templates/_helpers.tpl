@@ -18,21 +18,24 @@
 {{/* Labels of an object. Call with (list . "component"). */}}
 {{- define "tidemill.labels" -}}
 {{- $root := index . 0 -}}
+{{- $own := include "tidemill.ownLabels" . -}}
+{{ include "tidemill.merged" (list $own $root.Values.commonLabels) }}
+{{- end -}}
+
+{{- define "tidemill.ownLabels" -}}
+{{- $root := index . 0 -}}
 {{ include "tidemill.selector" . }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: tidemill
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
-{{- with $root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{/* What never changes in the labels of a component's pods. Call with (list . "component"). */}}
 {{- define "tidemill.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -46,30 +49,32 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end -}}
 
-{{/* The queues file: what --queues-file reads. */}}
+{{/*
+The queues file: what --queues-file reads. A queue that is null is none; one that is empty (`sales: {}`) takes what the
+release's own namespace holds.
+*/}}
 {{- define "tidemill.queues" -}}
-queues:
-{{- range $name, $queue := .Values.queues }}
-{{- if $queue }}
-  - name: {{ $name }}
-    namespaces: {{ default (list $.Release.Namespace) $queue.namespaces | toJson }}
-    tasks: {{ default (list "*") $queue.tasks | toJson }}
-{{- end }}
-{{- else }} []
-{{- end }}
+{{- $queues := list -}}
+{{- range $name, $queue := .Values.queues -}}
+{{- if kindIs "map" $queue -}}
+{{- $namespaces := default (list $.Release.Namespace) $queue.namespaces -}}
+{{- $queues = append $queues (dict "name" $name "namespaces" $namespaces "tasks" (default (list "*") $queue.tasks)) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "queues" $queues | toYaml -}}
 {{- end -}}
 
 {{/* Settings of the controller, as variables. */}}
 {{- define "tidemill.controller.env" -}}
 {{ include "tidemill.redis.env" . }}
 - name: TIDEMILL_INSTALL
-  value: {{ .Values.install }}
+  value: {{ .Values.install | quote }}
 - name: TIDEMILL_QUEUES_FILE
   value: /etc/tidemill/queues/queues.yaml
 - name: TIDEMILL_LEASE_NAME
   value: {{ include "tidemill.controller" . }}
 - name: TIDEMILL_LEASE_NAMESPACE
-  value: {{ .Release.Namespace }}
+  value: {{ .Release.Namespace | quote }}
 {{- with .Values.watchNamespaces }}
 - name: TIDEMILL_WATCH_NAMESPACES
   value: {{ join "," . | quote }}

@@ -11,14 +11,32 @@ What the charts tidemill and tidemill-worker do alike with pods; both hold the s
 {{- end -}}
 {{- end -}}
 
+{{/*
+Labels of the chart with those of the values, none twice. Selectors and Helm go by some of them, which the values may not set.
+Call with (list "labels of the chart as YAML" map …).
+*/}}
+{{- define "tidemill.merged" -}}
+{{- $labels := first . | fromYaml -}}
+{{- $fixed := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "app.kubernetes.io/managed-by" "helm.sh/chart" -}}
+{{- range $more := rest . -}}
+{{- range $name, $value := $more -}}
+{{- if has $name $fixed -}}
+{{- fail (printf "the label %s: the chart sets it itself, and selectors or Helm go by it: leave it out of the values" $name) -}}
+{{- end -}}
+{{- $_ := set $labels $name $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $labels -}}
+{{- end -}}
+
 {{/* A quantity of memory in whole MiB. Call with (list "512Mi" "name of the value"). */}}
 {{- define "tidemill.mebibytes" -}}
-{{- $text := toString (index . 0) -}}
-{{- $number := regexFind "^[0-9]+" $text | default "0" | float64 -}}
-{{- $unit := regexReplaceAll "^[0-9]+" $text "" -}}
+{{- $text := include "tidemill.text" (index . 0) -}}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?" $text | default "0" | float64 -}}
+{{- $unit := regexReplaceAll "^[0-9]+([.][0-9]+)?" $text "" -}}
 {{- $bytes := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- if not (and (hasKey $bytes $unit) (gt $number 0.0)) -}}
-{{- fail (printf "%s is %q: write a whole number with a unit, such as 512Mi or 2Gi" (index . 1) $text) -}}
+{{- fail (printf "%s is %q: write a number with a unit, such as 512Mi or 1.5Gi" (index . 1) $text) -}}
 {{- end -}}
 {{- divf (mulf $number (get $bytes $unit)) 1048576 | floor | int64 -}}
 {{- end -}}
@@ -42,7 +60,7 @@ Call with (dict "env" map "taken" "the variables that the chart writes, as YAML"
 {{- if regexMatch (printf "(?m)^- name: %s$" $name) $.taken -}}
 {{- fail (printf "%s.%s: the chart sets this variable itself, from another value: leave it out here" $.at $name) -}}
 {{- end }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
 {{- if kindIs "map" $value }}
   valueFrom:
     {{- toYaml $value | nindent 4 }}

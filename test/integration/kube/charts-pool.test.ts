@@ -49,6 +49,11 @@ describe('a pool', () => {
       '--max-old-space-size=667 --max-semi-space-size=16',
       '667MiB',
     ]);
+    assert.deepEqual(await heap('--set', 'resources.limits.memory=1.5Gi'), [
+      '--max-old-space-size=528 --max-semi-space-size=16',
+      '528MiB',
+    ]);
+    assert.deepEqual(await heap('--set-json', 'resources.limits.memory=1073741824'), await heap());
     assert.deepEqual(await heap('--set', 'resources.limits.memory=null'), [undefined, undefined]);
     assert.deepEqual(await heap('--set', 'env.NODE_OPTIONS=--x'), ['--x', '336MiB']);
   });
@@ -70,6 +75,12 @@ describe('a pool', () => {
     assert.equal(await image('--set', 'image.tag=20261124'), 'registry.example.org/my-worker:20261124');
     assert.equal(await image('--set-json', 'image.tag=20261124'), 'registry.example.org/my-worker:20261124');
     await assert.rejects(image('--set-json', 'image.tag=1.1'), /\/image\/tag.*got number, want/);
+  });
+
+  test('that is to be recreated has no settings of a rolling update', async () => {
+    const args = [...valuesOf('tidemill-worker', 'minimal'), '--set', 'strategy.type=Recreate'];
+    const { spec } = Deployment.parse(only(await rendered('tidemill-worker', args), 'Deployment'));
+    assert.deepEqual(spec['strategy'], { type: 'Recreate' });
   });
 
   test('leaves the number of its pods to the autoscaler', async () => {

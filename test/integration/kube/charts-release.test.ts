@@ -57,7 +57,7 @@ function olderChart(): string {
   );
   edit('files/crd.yaml', withoutField);
   // A value that came later: what was set for the newer chart must not stop a way back.
-  edit('values.schema.json', (text) => text.replace('"heapMiB": {', '"heapMib": {'));
+  edit('values.schema.json', (text) => text.replaceAll('"heapMiB"', '"heapMib"'));
   edit('values.yaml', (text) => text.replace('heapMiB: auto', 'heapMib: auto'));
   edit('templates/controller-deployment.yaml', (text) =>
     text.replace('.Values.controller.heapMiB', '.Values.controller.heapMib'),

@@ -75,6 +75,65 @@ describe('the charts', () => {
     });
   }
 
+  test('write names of digits as texts', async () => {
+    const names = [
+      ...['-n', '2024', '--set-string', 'redis.url=,redis.existingSecret=555'],
+      ...['--set-json', 'podLabels={"tier":"1"}', '--set', 'serviceAccount.create=true'],
+    ];
+    for (const [chart, args] of [
+      ['tidemill-worker', names],
+      [
+        'tidemill',
+        [
+          ...[...names.slice(0, 4), '--set-string', 'install=77'],
+          ...['--set-json', 'watchNamespaces=["1","2"],queues={"123":{"namespaces":["1"]}}'],
+        ],
+      ],
+    ] as const) {
+      const command = ['template', '42', chartFolder(chart), ...valuesOf(chart, 'minimal'), ...args];
+      const objects = objectsIn(await helm4.must(command));
+      const deployment = Deployment.parse(objects.find(({ kind }) => kind === 'Deployment'));
+      variables(deployment.spec.template.spec);
+      assert.equal(objects.find(({ kind }) => kind === 'Deployment')?.metadata.namespace, '2024');
+    }
+  });
+
+  test('take a list or a map that was left empty, as `env:` with nothing under it, for none', async () => {
+    const nothing = (...paths: readonly string[]) => ['--set', paths.map((path) => `${path}=null`).join(',')];
+    const ofPods = ['env', 'podLabels', 'podAnnotations', 'tolerations', 'resources', 'affinity'];
+    await rendered('tidemill', [
+      ...valuesOf('tidemill', 'minimal'),
+      ...nothing('watchNamespaces', 'commonLabels', 'redis.sentinels', 'redis.existingSecret'),
+      ...nothing(...ofPods.map((path) => `controller.${path}`)),
+    ]);
+    await rendered('tidemill-worker', [
+      ...valuesOf('tidemill-worker', 'minimal'),
+      ...nothing('settings', 'strategy', 'volumes', 'envFrom', 'commonLabels', ...ofPods),
+    ]);
+  });
+
+  test('write no label twice: those of an object win over the common ones', async () => {
+    const labels = (...args: readonly string[]) => ['--set-json', args.join(',')];
+    const worker = await rendered('tidemill-worker', [
+      ...valuesOf('tidemill-worker', 'minimal'),
+      ...labels(
+        'commonLabels={"release":"a","app.kubernetes.io/part-of":"shop"}',
+        'podLabels={"release":"b"}',
+      ),
+      ...labels('podMonitor={"enabled":true,"labels":{"release":"c"}}'),
+    ]);
+    assert.equal(only(worker, 'Deployment').metadata.labels?.['app.kubernetes.io/part-of'], 'shop');
+    assert.equal(only(worker, 'PodMonitor').metadata.labels?.['release'], 'c');
+    const controller = await rendered('tidemill', [
+      ...valuesOf('tidemill', 'everything'),
+      ...labels(
+        'commonLabels={"release":"a","grafana_dashboard":"0"}',
+        'controller.podLabels={"release":"b"}',
+      ),
+    ]);
+    assert.equal(only(controller, 'ServiceMonitor').metadata.labels?.['release'], 'prometheus');
+  });
+
   test('lint without any values', async () => {
     for (const chart of CHARTS) await helm4.must(['lint', '--strict', chartFolder(chart)]);
   });
@@ -114,7 +173,7 @@ describe('values that cannot work', () => {
     [
       'tidemill',
       ['--set', 'controller.resources.limits.memory=lots'],
-      /controller\.resources\.limits\.memory is "lots": write a whole number/,
+      /controller\.resources\.limits\.memory is "lots": write a number with a unit/,
     ],
     [
       'tidemill',
@@ -128,6 +187,29 @@ describe('values that cannot work', () => {
       'tidemill-worker',
       ['--set', 'image.repository='],
       /image\.repository must name the image that holds your tasks/,
+    ],
+    [
+      'tidemill',
+      ['--set', 'controller.env.A.valueFrom.secretKeyRef.name=a'],
+      /\/controller\/env\/A.*'valueFrom' not allowed/,
+    ],
+    ['tidemill', ['--set', 'redis.dev=null'], /\/redis'?: missing property 'dev'/],
+    ['tidemill', ['--set', 'controller.replicas=null'], /\/controller'?: missing property 'replicas'/],
+    [
+      'tidemill',
+      ['--set-json', 'commonLabels={"app.kubernetes.io/managed-by":"us"}'],
+      /the label app\.kubernetes\.io\/managed-by: the chart sets it itself/,
+    ],
+    [
+      'tidemill-worker',
+      ['--set-json', 'podLabels={"app.kubernetes.io/component":"us"}'],
+      /the label app\.kubernetes\.io\/component: the chart sets it itself/,
+    ],
+    ['tidemill-worker', ['--set', 'queues=null'], /missing property 'queues'/],
+    [
+      'tidemill-worker',
+      ['--set', 'autoscaling.type=keda,autoscaling.minReplicas=11'],
+      /minReplicas \(11\) is more than autoscaling\.maxReplicas \(10\)/,
     ],
     ['tidemill-worker', ['--set', 'image.tag='], /image\.tag must name the version/],
     ['tidemill-worker', ['--set', 'redis.url='], /set exactly one of redis\.url and redis\.existingSecret/],
@@ -259,6 +341,10 @@ describe('the controller', () => {
       queues: [own, { name: 'sales', namespaces: ['sales'], tasks: ['a', 'b'] }],
     });
     assert.deepEqual(await queuesOf('--set', 'queues.default=null'), { queues: [] });
+    assert.deepEqual(await queuesOf('--set-json', 'queues={"default":null,"gone":null}'), { queues: [] });
+    assert.deepEqual(await queuesOf('--set-json', 'queues={"default":null,"sales":{}}'), {
+      queues: [{ name: 'sales', namespaces: ['mill'], tasks: ['*'] }],
+    });
   });
 
   test('has a budget for disruptions only with more than one replica', async () => {

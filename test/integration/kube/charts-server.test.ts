@@ -184,7 +184,7 @@ describe('the notes', () => {
     await plane.mustKubectl(['get', CRD]);
   });
 
-  const notesOf = async (chart: Chart, set: string): Promise<string> => {
+  const notesOf = async (chart: Chart, set: string, more: readonly string[] = []): Promise<string> => {
     const args = [
       'install',
       'rel',
@@ -193,6 +193,7 @@ describe('the notes', () => {
       'mill',
       '--dry-run=client',
       ...valuesOf(chart, set),
+      ...more,
     ];
     const [, notes = ''] = (await helm.must(args)).split('\nNOTES:\n');
     return notes;
@@ -203,7 +204,15 @@ describe('the notes', () => {
       await notesOf('tidemill', 'dev-redis'),
       /Warnings\n {2}- The Redis of this release is for development only.*\n[^]*1 replica: while it is replaced/,
     );
-    assert.match(await notesOf('tidemill', 'namespaced'), /crds\.install is false/);
+    const namespaced = await notesOf('tidemill', 'namespaced');
+    assert.match(namespaced, /crds\.install is false/);
+    assert.match(namespaced, /as they are here: redis\.caConfigMap, redis\.cluster\.\n/);
+    assert.doesNotMatch(namespaced, /is among watchNamespaces/);
+    const unserved = await notesOf('tidemill', 'minimal', ['--set', 'watchNamespaces={team}']);
+    assert.match(
+      unserved,
+      /Warnings\n {2}- No namespace of these queues is among watchNamespaces.*: default\./,
+    );
     assert.doesNotMatch(await notesOf('tidemill', 'ha'), /Warnings/);
     assert.match(await notesOf('tidemill', 'ha'), /--take-ownership[^]*--force-conflicts[^]*drop these\n/);
     assert.match(await notesOf('tidemill-worker', 'keda'), /minReplicas is 0/);
