@@ -48,11 +48,13 @@ function drawRow(row: string, index: number): string {
       look = lookAfter(look, text);
       continue;
     }
-    const shown = text.slice(0, Math.max(0, COLUMNS - column));
-    if (shown.length === 0) continue;
-    const style = `fill="${look.fill}"${look.bold ? ' font-weight="bold"' : ''}${look.dim ? ' opacity="0.6"' : ''}`;
-    spans += `<tspan x="${(MARGIN + column * CELL.width).toFixed(1)}" ${style}>${escaped(shown)}</tspan>`;
+    const from = column;
+    const room = Math.max(0, COLUMNS - from);
+    const shown = text.length > room ? `${text.slice(0, Math.max(0, room - 1))}…` : text;
     column += text.length;
+    if (room === 0 || shown.length === 0) continue;
+    const style = `fill="${look.fill}"${look.bold ? ' font-weight="bold"' : ''}${look.dim ? ' opacity="0.6"' : ''}`;
+    spans += `<tspan x="${(MARGIN + from * CELL.width).toFixed(1)}" ${style}>${escaped(shown)}</tspan>`;
   }
   return `<text y="${MARGIN + (index + 1) * CELL.height}" xml:space="preserve">${spans}</text>`;
 }

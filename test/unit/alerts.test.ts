@@ -31,6 +31,7 @@ const DEFAULTS = [
   'nodejs_eventloop_lag_p99_seconds',
   'process_resident_memory_bytes',
   'process_cpu_seconds_total',
+  'process_start_time_seconds',
 ];
 
 /** Names and labels of the catalogue; values are compared with a live process in test/e2e/kube/observability.test.ts. */

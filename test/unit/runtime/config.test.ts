@@ -130,6 +130,18 @@ describe('settings', () => {
     assert.equal(values.password, '/run/secret-content');
   });
 
+  test('a secret in a variable loses the newline of the file that it was made from, and nothing else', () => {
+    const passwordOf = (text: string): unknown =>
+      readSettings(schema, rules, sources({ environment: { TIDEMILL_PASSWORD: text } })).password;
+    assert.equal(passwordOf('hunter2\n'), 'hunter2');
+    assert.equal(passwordOf(' hunter 2 \r\n'), ' hunter 2 ');
+    assert.ok(
+      problemsOf({ environment: { TIDEMILL_PASSWORD: '\n' } })
+        .join()
+        .includes('is required'),
+    );
+  });
+
   test('a secret file that cannot be read is a problem that names the file', () => {
     assert.deepEqual(problemsOf({ environment: { TIDEMILL_PASSWORD_FILE: '/nope' } }), [
       'TIDEMILL_PASSWORD_FILE: the file "/nope" cannot be read: ENOENT /nope',
