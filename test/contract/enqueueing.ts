@@ -153,6 +153,43 @@ export function describeEnqueueing(createHarness: CreateHarness): void {
   });
 
   describe('redriving', () => {
+    test('a run that failed and was redriven again and again is counted among the failed once, or not at all', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const failures = async (): Promise<number> => (await queue.inspect.stats()).retainedFailed;
+      const claimAndFail = async (): Promise<void> => {
+        await consumer.settle([await consumer.claimOne()], { kind: 'failed', error: FAILURE });
+      };
+      await queue.runs.enqueue([request('again'), request('other')]);
+      await claimAndFail();
+      await claimAndFail();
+      for (let time = 0; time < 3; time += 1) {
+        await queue.runs.redrive(['again']);
+        assert.equal(await failures(), 1);
+        await claimAndFail();
+        assert.equal(await failures(), 2);
+      }
+    });
+
+    test('failures that leave by the byte budget leave the count right, redriven ones among them', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue, { settings: { retainFailedBytes: 2_000 } });
+      const claimAndFail = async (): Promise<void> => {
+        await consumer.settle([await consumer.claimOne()], { kind: 'failed', error: FAILURE });
+      };
+      for (const { id } of numbered('run', 40)) {
+        await queue.runs.enqueue([request(id)]);
+        await claimAndFail();
+        assert.deepEqual(await queue.runs.redrive([id]), ['redriven']);
+        await claimAndFail();
+      }
+      const { runs } = await queue.inspect.runs({ states: ['failed'], limit: 100 });
+      assert.ok(runs.length > 1 && runs.length < 40, `${runs.length} are kept`);
+      assert.equal((await queue.inspect.stats()).retainedFailed, runs.length);
+    });
+
     test('a dead letter runs again as if new; anything else is refused', async () => {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');

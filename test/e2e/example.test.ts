@@ -18,7 +18,7 @@ function readmeLines(redisUrl: string): readonly (readonly string[])[] {
     'scripts',
   );
   const [, part = ''] =
-    /\n### The same on Redis(.*?)\n##/s.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
+    /\n### On Redis, without a cluster(.*?)\n##/s.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? [];
   const lines = part.split('\n').filter((line) => line.startsWith('npm run ') && line.includes(README_REDIS));
   return lines.map((line) => {
     const [, name = '', args = ''] = /^npm run (\S+) -- (.*)$/.exec(line) ?? [];

@@ -16,6 +16,7 @@ for index, run in ipairs(load_runs(ARGV)) do
     add_meta('bytesFailed', -size_of(run))
     -- Its entry in the list of failures stays and is void: removing it would mean a search.
     write('HSET', REDRIVEN, run.id, int((tonumber(call('HGET', REDRIVEN, run.id) or nil) or 0) + 1))
+    add_meta('voidFailures', 1)
     if run.uid ~= '' then write('SADD', BASE .. 'inflight:' .. run.uid, run.id) end
     local fresh = {
       attempt = 0, deaths = 0, suspect = '0', expires = '', started = '', ended = '', incarnation = '',

@@ -30,7 +30,7 @@ local delayed_key = BASE .. 'delayed'
 local delayed = call('ZCARD', delayed_key)
 return {
   int(math.max(0, meta.pending - delayed)), delayed, int(meta.running),
-  call('LLEN', BASE .. 'done'), math.max(0, call('LLEN', BASE .. 'dead') - call('HLEN', BASE .. 'redriven')),
+  call('LLEN', BASE .. 'done'), math.max(0, call('LLEN', BASE .. 'dead') - meta.voidFailures),
   int(meta.bytesSucceeded + meta.bytesFailed), int(meta.paused), int(oldest_age()),
   call('ZCARD', BASE .. 'leases'), call('ZCOUNT', delayed_key, '-inf', int(NOW + tonumber(ARGV[1]))),
   int(meta.maxPending),

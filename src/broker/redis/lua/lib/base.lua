@@ -87,6 +87,7 @@ local META_DEFAULTS = {
   pending = 0, -- runs pending or delayed
   running = 0,
   bytesSucceeded = 0, bytesFailed = 0, -- of the retained runs, as `size_of` counts
+  voidFailures = 0, -- entries in the list of failures whose runs were redriven since
   tokens = 0, -- the last token or serial given out
   paused = 0, -- 1: nothing is claimed from this queue
   leaseMs = 10000, -- the lease of the last registration

@@ -175,6 +175,7 @@ local function is_void(id, redriven)
   if count == nil then count = number_of(call('HGET', REDRIVEN, id)) or 0 end
   redriven[id] = math.max(0, count - 1)
   if count == 1 then write('HDEL', REDRIVEN, id) elseif count > 1 then write('HSET', REDRIVEN, id, int(count - 1)) end
+  if count > 0 then add_meta('voidFailures', -1) end
   return count > 0
 end
 
