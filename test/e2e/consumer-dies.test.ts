@@ -115,9 +115,11 @@ test('SIGTERM under load: short runs finish, long ones go back with no attempt u
 
 test('an IO task that blocks its event loop for twice the lease keeps its lease and runs once', async (t) => {
   await using fleet = await Fleet.start();
-  await fleet.consumer('--lease', '2s', '--heartbeat', '500ms');
-  await fleet.consumer('--lease', '2s', '--heartbeat', '500ms', '--concurrency', '1');
-  const ids = await fleet.enqueue('block', 1, { ms: 4_500 });
+  // Long beside what the thread that renews the lease takes to start on a machine that is busy.
+  const flags = ['--lease', '4s', '--heartbeat', '500ms'];
+  await fleet.consumer(...flags);
+  await fleet.consumer(...flags, '--concurrency', '1');
+  const ids = await fleet.enqueue('block', 1, { ms: 8_500 });
   const account = await fleet.account(ids, 30_000);
   t.diagnostic(JSON.stringify(account));
   assert.deepEqual(account, { runs: 1, lost: 0, settledTwice: 0, extraExecutions: 0 });
