@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 /** SPDX names of licences that ask for no more than their text, which stays in each package. */
-export const ALLOWED = new Set([
+const ALLOWED = new Set([
   'Apache-2.0',
   'MIT',
   'ISC',

@@ -16,21 +16,26 @@ interface Place {
   readonly h: number;
 }
 
+interface Placed {
+  readonly panel: Panel;
+  readonly at: Place;
+}
+
 /** From left to right, in a new line when it is full. */
 function place(
   panels: readonly Panel[],
   fromY: number,
-): { readonly places: readonly Place[]; readonly endY: number } {
+): { readonly placed: readonly Placed[]; readonly endY: number } {
   let [x, y, lineHeight] = [0, fromY, 0];
-  const places = panels.map(({ kind }) => {
-    const { w, h } = SIZES[kind];
+  const placed = panels.map((panel) => {
+    const { w, h } = SIZES[panel.kind];
     if (x + w > WIDTH) [x, y, lineHeight] = [0, y + lineHeight, 0];
-    const here = { x, y, w, h };
+    const at = { x, y, w, h };
     x += w;
     lineHeight = Math.max(lineHeight, h);
-    return here;
+    return { panel, at };
   });
-  return { places, endY: y + lineHeight };
+  return { placed, endY: y + lineHeight };
 }
 
 function fieldConfig({ kind, unit, alarm, stacked }: Panel): object {
@@ -87,11 +92,8 @@ function panels(): readonly object[] {
       ...{ id: made.length + 1, type: 'row', title, collapsed: false, panels: [] },
       gridPos: { x: 0, y, w: WIDTH, h: 1 },
     });
-    const { places, endY } = place(inRow, y + 1);
-    for (const [index, panel] of inRow.entries()) {
-      const at = places[index];
-      if (at !== undefined) made.push(panelJson(panel, made.length + 1, at));
-    }
+    const { placed, endY } = place(inRow, y + 1);
+    for (const { panel, at } of placed) made.push(panelJson(panel, made.length + 1, at));
     y = endY;
   }
   return made;

@@ -1,7 +1,7 @@
 /** Path of each generated file → how it is made from the code. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { format, resolveConfig } from 'prettier';
+import { format, type Options, resolveConfig } from 'prettier';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { EVENTS } from '../src/controller/event-reasons.ts';
@@ -30,9 +30,12 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return line(head) + line(head.map(() => '---')) + rows.map(line).join('');
 }
 
-async function page(title: string, intro: string, body: string): Promise<string> {
-  const text = `${HEADER}# ${title}\n\n${intro}\n\n${body}`;
-  return format(text, { ...(await resolveConfig(import.meta.filename)), parser: 'markdown' });
+async function formatted(text: string, parser: NonNullable<Options['parser']>): Promise<string> {
+  return format(text, { ...(await resolveConfig(import.meta.filename)), parser });
+}
+
+function page(title: string, intro: string, body: string): Promise<string> {
+  return formatted(`${HEADER}# ${title}\n\n${intro}\n\n${body}`, 'markdown');
 }
 
 function errors(): Promise<string> {
@@ -61,13 +64,13 @@ function metrics(): Promise<string> {
 }
 
 /** The one generated page with prose of its own: only what stands between its marks is written. */
-async function chartReadme(chart: string): Promise<string> {
+function chartReadme(chart: string): Promise<string> {
   const read = (file: string): string =>
     readFileSync(join(import.meta.dirname, '../helm', chart, file), 'utf8');
   const text = withValues(read('README.md'), read('values.yaml'), (rows) =>
     table(['value', 'default', 'meaning'], rows),
   );
-  return format(text, { ...(await resolveConfig(import.meta.filename)), parser: 'markdown' });
+  return formatted(text, 'markdown');
 }
 
 function http(): Promise<string> {
@@ -84,13 +87,6 @@ function http(): Promise<string> {
     'Every process that runs for long serves these on `--http-port` (default 9464). GET and HEAD only; anything else is a 405. Errors are JSON: `{"error": {"status", "title", "code", "message"}}`, where `code` is one of the [error codes](errors.md) if Tidemill raised it. There is no authentication: keep the port inside the cluster.',
     table(['path', 'served by', 'meaning', 'answers'], rows),
   );
-}
-
-async function dashboardFile(): Promise<string> {
-  return format(JSON.stringify(dashboard()), {
-    ...(await resolveConfig(import.meta.filename)),
-    parser: 'json',
-  });
 }
 
 function configuration(): Promise<string> {
@@ -212,7 +208,7 @@ function conditionsAndEvents(): Promise<string> {
 export const GENERATED: Readonly<Record<string, () => string | Promise<string>>> = {
   'crds/tidemill.dev_scheduledtasks.yaml': renderCrd,
   'helm/tidemill/files/crd.yaml': renderCrd,
-  'helm/tidemill/files/dashboard.json': dashboardFile,
+  'helm/tidemill/files/dashboard.json': () => formatted(JSON.stringify(dashboard()), 'json'),
   'helm/tidemill/README.md': () => chartReadme('tidemill'),
   'helm/tidemill/values.schema.json': () => renderSchema('tidemill'),
   'helm/tidemill-worker/README.md': () => chartReadme('tidemill-worker'),

@@ -1,29 +1,29 @@
 /**
  * From the nominal second to the first line of user code, in pods of a real cluster: a schedule of ours, and a stock CronJob whose
  * user code is the cheapest that there is (a shell that prints the time, its image on the node already).
- *
- *   npm run bench:cluster -- [--json] [--seconds 60] [--minutes 3]
  */
-import { parseArgs } from 'node:util';
 import { Installation, TEAM } from '../test/cluster/installation.ts';
 import { PodLogs } from '../test/cluster/pod-logs.ts';
 import { until } from '../test/support/until.ts';
+import { readOptions } from './lib/options.ts';
+import { printJson, printTable, progress, rounded } from './lib/report.ts';
 import { percentile } from './lib/statistics.ts';
 
 const POOL = 'bench';
 const SCHEDULE = 'tick';
 const MINUTE_MS = 60_000;
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    seconds: { type: 'string', default: '60' },
-    minutes: { type: 'string', default: '3' },
+const { json, size } = readOptions(
+  'cluster',
+  'Starts a whole Kubernetes, as root on Linux; measures from the nominal second to the first line of user code.',
+  {
+    seconds: { help: 'ticks of a ScheduledTask that is due every second', default: 60 },
+    minutes: { help: 'ticks of a CronJob that is due every minute', default: 3 },
   },
-});
-const ticks = Number(values.seconds);
-const minutes = Number(values.minutes);
-const progress = (text: string): void => void process.stderr.write(`${text}\n`);
+  { hasAof: false },
+);
+const ticks = size('seconds');
+const minutes = size('minutes');
 
 progress('a cluster, both charts, one consumer');
 await using installation = await Installation.start();
@@ -62,21 +62,19 @@ const starts = await until(
 );
 const cronJobMs = starts.map((time) => Number(time) % MINUTE_MS);
 
-const result = {
-  name: 'cluster',
-  tidemillP50Ms: percentile(tidemillMs, 0.5),
-  tidemillP99Ms: percentile(tidemillMs, 0.99),
-  cronJobP50Ms: percentile(cronJobMs, 0.5),
-  ratio: 0,
-};
-result.ratio = Number((result.cronJobP50Ms / result.tidemillP50Ms).toFixed(1));
-process.stdout.write(`
-from the nominal second to the first line of user code
-ScheduledTask   ${tidemillMs.length} ticks   p50 ${result.tidemillP50Ms} ms   p99 ${result.tidemillP99Ms} ms
-CronJob         ${cronJobMs.length} ticks    p50 ${result.cronJobP50Ms} ms   all ${cronJobMs.join(', ')} ms
-The CronJob takes ${result.ratio} times as long at the median.
-`);
-if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+const tidemillP50Ms = percentile(tidemillMs, 0.5);
+const tidemillP99Ms = percentile(tidemillMs, 0.99);
+const cronJobP50Ms = percentile(cronJobMs, 0.5);
+const ratio = rounded(cronJobP50Ms / tidemillP50Ms, 1);
+printTable(
+  ['nominal second → first line', 'ticks', 'p50 ms', 'p99 ms', 'of ours'],
+  [
+    ['ScheduledTask', tidemillMs.length, tidemillP50Ms, tidemillP99Ms, ''],
+    ['CronJob', cronJobMs.length, cronJobP50Ms, '', `${ratio} ×`],
+  ],
+);
+progress(`each tick of the CronJob: ${cronJobMs.join(', ')} ms`);
+printJson(json, { name: 'cluster', tidemillP50Ms, tidemillP99Ms, cronJobP50Ms, ratio });
 
 function cronJob(): object {
   const container = {

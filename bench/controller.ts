@@ -1,11 +1,8 @@
 /**
  * What one controller does with 10,000 minutely ScheduledTask objects on a real API server: how long a cold start takes, how
  * much memory it needs, how much it writes, and how late the slots are.
- *
- *   npm run bench:controller -- [--json] [--objects 10000] [--minutes 2]
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startControlPlane } from '../test/control-plane/control-plane.ts';
 import { RedisServer } from '../test/support/redis-server.ts';
 import { slotAccount, slotsOf, sumOf } from '../test/support/slot-account.ts';
@@ -17,6 +14,8 @@ import { rbacObjects } from '../src/kube/rbac.ts';
 import { slotRunId } from '../src/task/ids.ts';
 import { createObjects, listUids } from './lib/cluster.ts';
 import { metricSum, scrape } from './lib/prometheus.ts';
+import { readOptions } from './lib/options.ts';
+import { printJson, printTable, progress, rounded } from './lib/report.ts';
 import { percentile } from './lib/statistics.ts';
 
 const EVERY = '60s';
@@ -28,20 +27,20 @@ const READ_AT_ONCE = 200;
 /** Statuses, leases and events: all that is not a GET. */
 const WRITING = (labels: string): boolean => !labels.includes('method="GET"');
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    objects: { type: 'string', default: '10000' },
-    minutes: { type: 'string', default: '2' },
+const { json, aof, size } = readOptions(
+  'controller',
+  'Starts an API server, one controller and one consumer; measures a cold start and then the steady state.',
+  {
+    objects: { help: 'ScheduledTask objects, each due every minute', default: 10_000 },
+    minutes: { help: 'how long the steady state is watched', default: 2 },
   },
-});
-const objects = Number(values.objects);
-const minutes = Number(values.minutes);
-const progress = (text: string): void => void process.stderr.write(`${text}\n`);
+);
+const objects = size('objects');
+const minutes = size('minutes');
 
 progress(`starting an API server and a Redis, and making ${objects} objects`);
 await using plane = await startControlPlane();
-await using redis = await RedisServer.start();
+await using redis = await RedisServer.start({ aof });
 await using broker: Broker = await connectRedis({ url: redis.url });
 await plane.applyCrd();
 await plane.mustKubectl(['create', 'namespace', NAMESPACE]);
@@ -138,18 +137,16 @@ async function latenessOf(uid: string): Promise<readonly number[]> {
   return runs.flatMap((run, index) => (run === undefined ? [] : [run.enqueuedAtMs - (slots[index] ?? 0)]));
 }
 
-const round = (value: number, digits = 1): number => Number(value.toFixed(digits));
-const result = {
-  name: 'controller',
+const measured = {
   objects,
-  coldSyncSeconds: round(coldSyncSeconds),
-  rssMegabytes: round(rssBytes / 2 ** 20, 0),
-  apiWritesPerSecond: round(apiWritesPerSecond),
-  latenessP50Ms: round(percentile(lateness, 0.5), 0),
-  latenessP99Ms: round(percentile(lateness, 0.99), 0),
+  coldSyncSeconds: rounded(coldSyncSeconds, 1),
+  rssMegabytes: rounded(rssBytes / 2 ** 20, 0),
+  apiWritesPerSecond: rounded(apiWritesPerSecond, 1),
+  latenessP50Ms: rounded(percentile(lateness, 0.5), 0),
+  latenessP99Ms: rounded(percentile(lateness, 0.99), 0),
   slots: lateness.length,
   missed,
   doubled,
 };
-for (const [name, value] of Object.entries(result)) console.log(`${name.padEnd(20)} ${value}`);
-if (values.json) console.log(JSON.stringify(result));
+printTable(['controller', ''], Object.entries(measured));
+printJson(json, { name: 'controller', ...measured });

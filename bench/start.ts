@@ -5,12 +5,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { z } from 'zod';
 import { RedisServer } from '../test/support/redis-server.ts';
 import { job } from './lib/job.ts';
 import { sharedNowMs } from './lib/measured-process.ts';
 import { readOptions, type NumberFlag } from './lib/options.ts';
-import { ensurePeers } from './lib/peers.ts';
+import { linkTidemill } from './lib/peers.ts';
+import { nextStartOf } from './lib/ping.ts';
 import { plainModules } from './lib/plain-modules.ts';
 import { printJson, printTable, rounded } from './lib/report.ts';
 import { median } from './lib/statistics.ts';
@@ -20,10 +20,9 @@ const rounds: NumberFlag = { help: 'how often each is started; the median counts
 const { json, aof, size } = readOptions('start', 'Starts processes, and measures until they are of use.', {
   rounds,
 });
-ensurePeers();
+linkTidemill();
 const { connect } = await import('tidemill/client');
 
-const Start = z.object({ id: z.number(), atMs: z.number() });
 const BINARY = join(import.meta.dirname, '../bin/tidemill.js');
 const tasks = plainModules('tidemill/ten-tasks.ts', 'lib/start-report.ts', 'lib/measured-process.ts');
 
@@ -35,7 +34,7 @@ async function consumerReadyMs(): Promise<number> {
   await client.enqueue('first', job(0));
   const sinceMs = sharedNowMs();
   await using consumer = tidemill('consumer', { redis: redis.url, args: ['--tasks', tasks] });
-  const { atMs } = await consumer.next(Start);
+  const { atMs } = await nextStartOf(consumer)();
   await consumer.stop();
   return atMs - sinceMs;
 }

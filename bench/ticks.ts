@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../test/support/until.ts';
 import { RedisServer } from '../test/support/redis-server.ts';
 import { readOptions } from './lib/options.ts';
-import { ensurePeers } from './lib/peers.ts';
+import { linkTidemill } from './lib/peers.ts';
 import { printJson, printTable, progress, rounded } from './lib/report.ts';
 import { median, percentile } from './lib/statistics.ts';
 import { tidemill } from './lib/tidemill.ts';
@@ -25,7 +25,7 @@ const { json, aof, size } = readOptions(
     bursts: { help: 'bursts; the median counts', default: 3 },
   },
 );
-ensurePeers();
+linkTidemill();
 
 const SECOND_MS = 1_000;
 /** From the first run seen to the first slot that counts: schedules are adopted one after the other. */

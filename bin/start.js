@@ -21,13 +21,13 @@ export function start(module, name) {
   // In a checkout nothing is built, and Node runs the sources as they are.
   var main = existsSync(built) ? built : new URL('../src/' + module + '.ts', import.meta.url);
 
-  import(main.href).then(
-    function (loaded) {
+  import(main.href)
+    .then(function (loaded) {
       return loaded[name]();
-    },
-    function (error) {
+    })
+    // Also of what the module loads only once it is called.
+    .catch(function (error) {
       process.stderr.write('tidemill cannot start: ' + (error && error.stack ? error.stack : error) + '\n');
       process.exit(70);
-    },
-  );
+    });
 }

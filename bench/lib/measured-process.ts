@@ -14,7 +14,7 @@ export function tell(message: object): void {
   writeSync(1, `${MARK}${JSON.stringify(message)}\n`);
 }
 
-/** A wall that all processes of this machine share, ms: the kernel's monotonic clock. */
+/** A clock that all processes of this machine share, ms: the kernel's monotonic one. */
 export function sharedNowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

@@ -8,30 +8,34 @@ export interface NumberFlag {
 
 export interface Options<Names extends string> {
   readonly json: boolean;
-  /** Redis keeps a journal. */
+  /** Redis keeps a journal. Always false without that flag. */
   readonly aof: boolean;
   /** The value of a flag. */
   readonly size: (name: Names) => number;
 }
 
-/** Prints the help and ends the process when asked to. */
+/**
+ * Prints the help and ends the process when asked to.
+ * @param hasAof - false where the bench does not start the Redis
+ */
 export function readOptions<Names extends string>(
   bench: string,
   summary: string,
   flags: Readonly<Record<Names, NumberFlag>>,
+  { hasAof = true }: { readonly hasAof?: boolean } = {},
 ): Options<Names> {
   const sizes = Object.fromEntries(Object.keys(flags).map((name) => [name, { type: 'string' } as const]));
   const { values } = parseArgs({
     options: {
       ...sizes,
+      ...(hasAof ? { aof: { type: 'boolean' } as const } : {}),
       json: { type: 'boolean', default: false },
-      aof: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   const given: Readonly<Record<string, unknown>> = values;
   if (given['help'] === true) {
-    console.log(helpText(bench, summary, flags));
+    console.log(helpText(bench, summary, flags, hasAof));
     process.exit(0);
   }
   return {
@@ -41,13 +45,18 @@ export function readOptions<Names extends string>(
   };
 }
 
-function helpText(bench: string, summary: string, flags: Readonly<Record<string, NumberFlag>>): string {
+function helpText(
+  bench: string,
+  summary: string,
+  flags: Readonly<Record<string, NumberFlag>>,
+  hasAof: boolean,
+): string {
   const rows = [
     ...Object.entries(flags).map(([flag, { help, default: value }]) => [
       `--${flag} <n>`,
       `${help} (default ${value})`,
     ]),
-    ['--aof', 'Redis keeps a journal, synced each second (default: it keeps nothing)'],
+    ...(hasAof ? [['--aof', 'Redis keeps a journal, synced each second (default: it keeps nothing)']] : []),
     ['--json', 'the last line is the result as one JSON object'],
     ['--help', 'this text'],
   ];

@@ -3,7 +3,7 @@
  * package of Tidemill never sees them.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const BENCH = join(import.meta.dirname, '..');
@@ -23,6 +23,12 @@ export function ensurePeers(): void {
     });
     writeFileSync(INSTALLED, wanted);
   }
+  linkTidemill();
+}
+
+/** Makes `tidemill` alone importable: a bench without peers needs nothing from a registry. */
+export function linkTidemill(): void {
   const own = join(MODULES, 'tidemill');
+  mkdirSync(MODULES, { recursive: true });
   if (!existsSync(own)) symlinkSync(join(BENCH, '..'), own, 'dir');
 }

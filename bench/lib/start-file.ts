@@ -18,12 +18,11 @@ export function startsIn(file: string): () => Promise<{ id: number; atMs: number
   return async () => {
     const endMs = sharedNowMs() + DEADLINE_MS;
     while (sharedNowMs() < endMs) {
-      const line = readFileSync(file, 'utf8').slice(read).split('\n', 1)[0] ?? '';
-      const [id, atMs] = line.split(' ').map(Number);
       // The number of ms has a fraction of unknown length: only a line that has ended is whole.
-      if (id !== undefined && atMs !== undefined && readFileSync(file, 'utf8')[read + line.length] === '\n') {
-        read += line.length + 1;
-        return { id, atMs };
+      const [line, id, atMs] = /^(\d+) ([\d.]+)\n/.exec(readFileSync(file, 'utf8').slice(read)) ?? [];
+      if (line !== undefined) {
+        read += line.length;
+        return { id: Number(id), atMs: Number(atMs) };
       }
       await sleep(LOOK_EVERY_MS);
     }

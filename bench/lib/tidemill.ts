@@ -10,17 +10,15 @@ export interface TidemillOptions {
   readonly redis: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** Flags of Node, to profile with: `--cpu-prof`. */
-  readonly nodeArgs?: readonly string[];
 }
 
 export function tidemill(
   command: 'consumer' | 'scheduler',
-  { redis, args = [], env = {}, nodeArgs = profileFlags() }: TidemillOptions,
+  { redis, args = [], env = {} }: TidemillOptions,
 ): MeasuredProcess {
   return new MeasuredProcess(
     `tidemill ${command}`,
-    [...nodeArgs, BINARY, command, '--redis', redis, ...LOCAL, ...args],
+    [...profileFlags(), BINARY, command, '--redis', redis, ...LOCAL, ...args],
     env,
   );
 }

@@ -15,7 +15,7 @@ import { QUEUE } from '../lib/job.ts';
 import { countRun } from '../lib/run-counter.ts';
 
 const CALLS_AT_ONCE = 2;
-const BATCH = Number(process.env['BENCH_BATCH'] ?? 64);
+const BATCH = 64;
 
 await using broker = await connectRedis({ url: redisUrl() });
 const { work } = broker.queue(QUEUE);

@@ -7,10 +7,10 @@ import { collectRedisMemory } from '../telemetry/redis-metrics.ts';
 /** @param isLeading - asked at each scrape: who does not lead exports none of them, or sums over replicas would count them twice */
 export function collectCluster(metrics: Metrics, broker: Broker, isLeading: () => boolean): void {
   metrics.addCollector(
-    queueCollector(async () => {
-      const names = isLeading() ? await broker.queueNames() : [];
-      return Promise.all(names.map((name) => broker.queue(name).inspect.stats()));
-    }),
+    queueCollector(
+      async () => (isLeading() ? broker.queueNames() : []),
+      (queue) => broker.queue(queue).inspect.stats(),
+    ),
   );
   collectRedisMemory(metrics, async () => (isLeading() ? broker.memory() : undefined));
 }

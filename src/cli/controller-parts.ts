@@ -76,7 +76,7 @@ export function assembleController(options: PartsOptions): ControllerParts {
   let leading = false;
   const board = new ScheduleBoard();
   // What is true of the whole cluster only the leader tells, or sums over replicas would count it more than once.
-  const { observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
+  const observer = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
   const engine = new ScheduleEngine({
     ...{ source: informer, broker, log, clock, install },
     sink: joinSinks(board, reporter, recorder),

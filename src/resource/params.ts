@@ -1,5 +1,5 @@
 /** What params may be before any task looks at them: JSON of a bounded size and depth. */
-import { EXPONENT_FROM } from '../task/json.ts';
+import { isInexact } from '../task/json.ts';
 import { PARAMS_MAX_BYTES } from '../task/params.ts';
 
 export const PARAMS_MAX_KEYS = 64;
@@ -31,9 +31,7 @@ function jsonProblem(value: unknown, depth: number, path: string): string | unde
 /** An API server hands out whole numbers of 64 bits, which have lost digits by the time they are read here. */
 function numberProblem(value: number, path: string): string | undefined {
   if (!Number.isFinite(value)) return `${path} must be a finite number`;
-  const isInexact =
-    Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < EXPONENT_FROM;
-  return isInexact
+  return isInexact(value)
     ? `${path} must be at most 2^53 - 1 as a whole number: put a larger one in quotes`
     : undefined;
 }

@@ -9,7 +9,11 @@ const JSON_MAX_DEPTH = 100;
 /** Keys that become a prototype where somebody merges the object carelessly: no honest params need them. */
 export const RESERVED_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
 /** From here on JSON writes a number with an exponent, so nobody takes it for a whole number with all its digits. */
-export const EXPONENT_FROM = 1e21;
+const EXPONENT_FROM = 1e21;
+
+/** Whether it looks like a whole number with all its digits, and may have lost some. */
+export const isInexact = (value: number): boolean =>
+  Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < EXPONENT_FROM;
 
 export interface JsonRules {
   readonly maxBytes: number;
@@ -74,8 +78,7 @@ export function parseJsonSafely(text: string, rules: JsonRules): JsonValue {
  * problem whose path must be told. False means no more than that the inspection has to decide.
  */
 function isPlainlySound(value: unknown, rules: JsonRules, depth: number): boolean {
-  if (typeof value === 'number')
-    return Number.isFinite(value) && (!rules.refuseInexact || Number.isSafeInteger(value));
+  if (typeof value === 'number') return Number.isFinite(value) && !(rules.refuseInexact && isInexact(value));
   if (typeof value !== 'object' || value === null) return true;
   if (depth >= JSON_MAX_DEPTH) return false;
   if (Array.isArray(value)) return value.every((item) => isPlainlySound(item, rules, depth + 1));
@@ -122,9 +125,7 @@ class Inspection {
 
   #number(value: number, path: string): JsonProblem | undefined {
     if (!Number.isFinite(value)) return { path, message: `is ${value}, which JSON does not have` };
-    const inexact =
-      Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < EXPONENT_FROM;
-    if (!inexact || !this.#rules.refuseInexact) return undefined;
+    if (!this.#rules.refuseInexact || !isInexact(value)) return undefined;
     return {
       path,
       message: `is ${value}, a whole number beyond 2^53 - 1 that loses digits: send it as a string`,

@@ -19,8 +19,14 @@ export interface QueueReading {
 /** More queues than this, by name, have no series: a sum of them would hide the one that is stuck. */
 const MAX_QUEUES = 100;
 
-/** @param read - statistics of every queue to be exported, read now */
-export function queueCollector(read: () => Promise<readonly QueueReading[]>): Collector {
+/**
+ * @param names - of all queues, in order
+ * @param read - statistics of one that is exported, read now
+ */
+export function queueCollector(
+  names: () => Promise<readonly string[]>,
+  read: (queue: string) => Promise<QueueReading>,
+): Collector {
   return {
     name: 'queues',
     families: [
@@ -31,7 +37,10 @@ export function queueCollector(read: () => Promise<readonly QueueReading[]>): Co
       'tidemill_queue_max_pending',
       'tidemill_consumers',
     ],
-    collect: async () => (await read()).slice(0, MAX_QUEUES).flatMap(samplesOf),
+    collect: async () => {
+      const exported = (await names()).slice(0, MAX_QUEUES);
+      return (await Promise.all(exported.map(read))).flatMap(samplesOf);
+    },
   };
 }
 

@@ -138,10 +138,7 @@ describe('an install under load', () => {
   test('every consumer and controller evicted, as a drain does', async (t) => {
     await under(t, async () => {
       for (const pod of await installation.podsOf(POOL)) await evict(TEAM, pod);
-      const controllers = await installation.cluster.mustKubectl([
-        ...['get', 'pods', '-n', PLATFORM, '-l', 'app.kubernetes.io/component=controller', '-o', 'name'],
-      ]);
-      for (const pod of controllers.trim().split('\n')) await evict(PLATFORM, pod.replace('pod/', ''));
+      for (const pod of await installation.controllers()) await evict(PLATFORM, pod);
       await installation.cluster.untilRolledOut(TEAM, `deploy/${POOL}`);
       await installation.cluster.untilRolledOut(PLATFORM, `deploy/${CONTROLLER}`);
     });

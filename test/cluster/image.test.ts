@@ -17,7 +17,14 @@ import { promisify } from 'node:util';
 import { execFile } from 'node:child_process';
 import PACKAGE from '../../package.json' with { type: 'json' };
 import { Container, runContainer, type UnpackedImage, withUnpacked } from '../images/container.ts';
-import { buildImage, commit, imageArchive, type ImageArchive, ROOT } from '../images/images.ts';
+import {
+  buildImage,
+  commit,
+  imageArchive,
+  type ImageArchive,
+  type OurImage,
+  ROOT,
+} from '../images/images.ts';
 import { RedisServer } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
@@ -50,6 +57,16 @@ async function open(archive: ImageArchive): Promise<Opened> {
   };
 }
 
+/** Has one of our images open for the tests of a suite. */
+function openedFor(name: OurImage): () => UnpackedImage {
+  let opened: Opened | undefined;
+  before(async () => {
+    opened = await open(await imageArchive(name));
+  });
+  after(() => opened?.close());
+  return () => opened?.image ?? assert.fail('the image is open between before and after');
+}
+
 /** Command lines of the processes in the container, PID 1 first; not that of the one which looks. */
 async function commandLines(container: Container): Promise<readonly string[]> {
   const script =
@@ -74,17 +91,10 @@ async function sizeMiB(folder: string): Promise<number> {
 }
 
 describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
-  let opened: Opened;
-  let image: UnpackedImage;
-
-  before(async () => {
-    opened = await open(await imageArchive('tidemill'));
-    image = opened.image;
-  });
-  after(() => opened.close());
+  const image = openedFor('tidemill');
 
   test('says what it is, of which commit, under which licence', () => {
-    const { Labels } = image.config;
+    const { Labels } = image().config;
     assert.equal(Labels[`${LABEL}title`], 'Tidemill');
     assert.equal(Labels[`${LABEL}version`], PACKAGE.version);
     assert.equal(Labels[`${LABEL}revision`], commit());
@@ -94,9 +104,9 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
   });
 
   test('runs as a number that is not root, by an entry point in exec form', () => {
-    assert.equal(image.config.User, '10001:10001');
-    assert.equal(image.config.WorkingDir, '/app');
-    assert.deepEqual(image.config.Entrypoint, [
+    assert.equal(image().config.User, '10001:10001');
+    assert.equal(image().config.WorkingDir, '/app');
+    assert.deepEqual(image().config.Entrypoint, [
       'tini',
       '--',
       'node',
@@ -105,9 +115,9 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
   });
 
   test('prints help when it gets no arguments, and version and commit when asked', async () => {
-    const help = await runContainer(image, {});
+    const help = await runContainer(image(), {});
     assert.match(help.stdout, /Usage: tidemill/, help.stderr);
-    const { code, stdout } = await runContainer(image, { args: ['--version'] });
+    const { code, stdout } = await runContainer(image(), { args: ['--version'] });
     assert.equal(code, 0);
     const short = commit().replace(/^([0-9a-f]{7})[0-9a-f]*/, '$1');
     assert.match(
@@ -117,7 +127,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
   });
 
   test('can write to /tmp and nowhere else', async () => {
-    const touch = (path: string) => runContainer(image, { command: ['touch', path] });
+    const touch = (path: string) => runContainer(image(), { command: ['touch', path] });
     assert.equal((await touch('/tmp/x')).code, 0);
     for (const path of ['/x', '/app/x', '/app/node_modules/tidemill/x']) {
       const { code, stderr } = await touch(path);
@@ -127,7 +137,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
   });
 
   test('holds nothing that its user may change, even on a root that can be written', () => {
-    const files = below(join(image.root, 'app'));
+    const files = below(join(image().root, 'app'));
     assert.ok(files.length > 1_000, `${files.length} files`);
     const wrong = files.filter((path) => {
       const { uid, mode } = lstatSync(path);
@@ -137,7 +147,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
   });
 
   test('holds no sources, tests, source maps and development packages', () => {
-    const modules = join(image.root, 'app/node_modules');
+    const modules = join(image().root, 'app/node_modules');
     for (const name of [
       'typescript',
       'eslint',
@@ -167,7 +177,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
       contexts: [{ name: 'none', context: { cluster: 'none', user: 'none' } }],
     });
     const words = [
-      ...image.config.Entrypoint,
+      ...image().config.Entrypoint,
       'controller',
       '--kubeconfig',
       '/tmp/kubeconfig',
@@ -175,7 +185,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
       '0',
     ];
     const script = `printf %s '${kubeconfig}' > /tmp/kubeconfig; exec ${words.join(' ')} --redis ${redis.url}`;
-    await using container = await Container.start(image, { command: ['sh', '-c', script] });
+    await using container = await Container.start(image(), { command: ['sh', '-c', script] });
     const lines = await until(
       'the controller runs with --max-semi-space-size',
       async () => {
@@ -196,7 +206,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
   test('is small over its base', async () => {
     const base = await open(await imageArchive('node'));
     try {
-      const [whole, below_] = [await sizeMiB(image.root), await sizeMiB(base.image.root)];
+      const [whole, below_] = [await sizeMiB(image().root), await sizeMiB(base.image.root)];
       const over = whole - below_;
       process.stdout.write(`image: ${whole.toFixed(1)} MiB, ${over.toFixed(1)} MiB over its base\n`);
       assert.ok(over > 5 && over < 80, `${over.toFixed(1)} MiB over the base`);
@@ -207,14 +217,7 @@ describe('the image', { timeout: BUILD_DEADLINE_MS }, () => {
 });
 
 describe('a worker image', { timeout: BUILD_DEADLINE_MS }, () => {
-  let opened: Opened;
-  let image: UnpackedImage;
-
-  before(async () => {
-    opened = await open(await imageArchive('worker'));
-    image = opened.image;
-  });
-  after(() => opened.close());
+  const image = openedFor('worker');
 
   test('is a Dockerfile of less than ten lines', () => {
     const lines = readFileSync(join(ROOT, 'examples/worker/Dockerfile'), 'utf8').trim().split('\n');
@@ -222,21 +225,21 @@ describe('a worker image', { timeout: BUILD_DEADLINE_MS }, () => {
   });
 
   test('loads its tasks and finds them right', async () => {
-    const { code, stdout, stderr } = await runContainer(image, {
+    const { code, stdout, stderr } = await runContainer(image(), {
       args: ['doctor', '--tasks', 'src/tasks.ts'],
     });
     assert.equal(code, 0, stdout + stderr);
     const here = ['run', 'count-primes', '-p', 'below=100', '--here', '--json', '--tasks', 'src/tasks.ts'];
-    const ran = await runContainer(image, { args: here });
+    const ran = await runContainer(image(), { args: here });
     assert.match(ran.stdout, /"count":25/, ran.stderr);
   });
 
   test('runs tasks of both kinds under tini, without npm, and ends cleanly at SIGTERM', async () => {
     await using redis = await RedisServer.start();
-    const args = [...image.config.Cmd, '--redis', redis.url, '--http-port', '0', '--cpu-concurrency', '1'];
-    await using consumer = await Container.start(image, { args });
+    const args = [...image().config.Cmd, '--redis', redis.url, '--http-port', '0', '--cpu-concurrency', '1'];
+    await using consumer = await Container.start(image(), { args });
     const start = (...words: readonly string[]) =>
-      runContainer(image, { args: ['run', ...words, '--wait', '--json', '--redis', redis.url] });
+      runContainer(image(), { args: ['run', ...words, '--wait', '--json', '--redis', redis.url] });
     const counted = await start('count-primes', '-p', 'below=1000');
     assert.match(counted.stdout, /"count":168/, counted.stderr + consumer.output);
     const checked = await start('check-site', '-p', 'url=http://127.0.0.1:1/', '-p', 'expectedStatus=200');

@@ -52,7 +52,7 @@ export class Installation implements AsyncDisposable {
     try {
       for (const { archive } of [images.tidemill, images.redis, ...Object.values(images.worker)])
         await cluster.loadImage(archive);
-      for (const name of [PLATFORM, TEAM]) await makeNamespace(cluster, name);
+      for (const name of [PLATFORM, TEAM]) await cluster.makeNamespace(name);
       const all = { ...platformValues(images), ...values };
       await install(cluster, { release: PLATFORM, chart: CHART.platform, namespace: PLATFORM, values: all });
       const address = ['-o', 'jsonpath={.spec.clusterIP}'];
@@ -124,15 +124,21 @@ export class Installation implements AsyncDisposable {
       .map(([name]) => name);
   }
 
+  /** Names of the pods of the controller. */
+  async controllers(): Promise<readonly string[]> {
+    const selector = ['-l', 'app.kubernetes.io/component=controller'];
+    const listed = await this.cluster.mustKubectl(['get', 'pods', '-n', PLATFORM, ...selector, '-o', 'name']);
+    return listed
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.replace('pod/', ''));
+  }
+
   /** The pod of the controller that works. */
   async leader(): Promise<string> {
     const holder = ['-o', 'jsonpath={.spec.holderIdentity}'];
     const identity = await this.cluster.mustKubectl(['get', 'lease', CONTROLLER, '-n', PLATFORM, ...holder]);
-    const listed = await this.cluster.mustKubectl(['get', 'pods', '-n', PLATFORM, '-o', 'name']);
-    const pods = listed
-      .trim()
-      .split('\n')
-      .map((name) => name.replace('pod/', ''));
+    const pods = await this.controllers();
     const pod = pods.find((name) => identity.startsWith(name));
     if (pod === undefined)
       throw new Error(`the Lease is held by ${identity}, which is none of ${pods.join(', ')}`);
@@ -183,12 +189,6 @@ function platformValues(images: Images): Values {
     queues: Object.fromEntries(Object.values(QUEUES).map((queue) => [queue, { namespaces: [TEAM] }])),
     controller: { resources },
   };
-}
-
-async function makeNamespace(cluster: Cluster, name: string): Promise<void> {
-  const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
-  await cluster.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }]);
-  await cluster.untilObject('serviceaccount', 'default', name);
 }
 
 interface Release {

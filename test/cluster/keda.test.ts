@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { until } from '../support/until.ts';
 import { startKeda } from './ground/keda.ts';
 import { CONTROLLER, Installation, PLATFORM, QUEUES, TEAM } from './installation.ts';
-import { drained } from './load.ts';
+import { drained, endsOf } from './load.ts';
 import { PodLogs } from './pod-logs.ts';
 
 const POOL = 'elastic';
@@ -53,11 +53,12 @@ describe('a pool that KEDA scales by the backlog', () => {
       params: { ms: index % 10 === 0 ? 8_000 : 300 },
       queue: QUEUES.manual,
     }));
+    const queue = installation.broker.queue(QUEUES.manual);
     await installation.client.enqueueMany('work', items);
     const beganMs = performance.now();
     await until('all pods run', async () => (await pods()) === MOST_PODS, { deadlineMs: SCALED_MS });
     const upMs = Math.round(performance.now() - beganMs);
-    await drained(installation.broker.queue(QUEUES.manual), SCALED_MS);
+    await drained(queue, SCALED_MS);
     const drainedMs = performance.now();
     await until('no pod runs', async () => (await pods()) === 0, { deadlineMs: SCALED_MS });
     const downMs = Math.round(performance.now() - drainedMs);
@@ -65,10 +66,7 @@ describe('a pool that KEDA scales by the backlog', () => {
       items.map(({ id }) => installation.client.get(id, { queue: QUEUES.manual })),
     );
     const lost = records.filter((record) => record?.state !== 'succeeded').length;
-    const { retainedSucceeded, retainedFailed } = await installation.broker
-      .queue(QUEUES.manual)
-      .inspect.stats();
-    const settledTwice = retainedSucceeded + retainedFailed - RUNS;
+    const settledTwice = (await endsOf(queue)) - RUNS;
     const handedBack = consumers.sum('consumer stopped', 'handedBack');
     t.diagnostic(
       `0 to ${MOST_PODS} pods in ${upMs} ms, to 0 ${downMs} ms after the last run; runs ${RUNS}, lost ${lost}, settled twice ${settledTwice}, handed back ${handedBack}`,

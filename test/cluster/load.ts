@@ -112,7 +112,7 @@ export async function drained(queue: Queue, deadlineMs: number): Promise<void> {
 }
 
 /** Each end of a run is one entry in the retention lists. */
-async function endsOf(queue: Queue): Promise<number> {
+export async function endsOf(queue: Queue): Promise<number> {
   const { retainedSucceeded, retainedFailed } = await queue.inspect.stats();
   return retainedSucceeded + retainedFailed;
 }

@@ -49,7 +49,12 @@ export class Tunnel implements AsyncDisposable {
     const inside = spawnInside(process.execPath, [INSIDE, socketPath, host, String(port)]);
     if (inside.stdout === null)
       throw new Error('the tunnel needs the standard output of its inner end as a pipe');
-    await once(inside.stdout, 'data');
+    const listens = once(inside.stdout, 'data').then(() => true);
+    const ended = once(inside, 'exit').then(() => false);
+    if (!(await Promise.race([listens, ended]))) {
+      await rm(folder, { recursive: true, force: true });
+      throw new Error(`the inner end of the tunnel to ${host}:${port} ended before it listened`);
+    }
     const sockets = new Set<Socket>();
     const server = createServer((client) => {
       sockets.add(client);

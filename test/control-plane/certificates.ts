@@ -21,17 +21,31 @@ export interface Certificates {
   /** For a proxy that speaks as the API server on 127.0.0.1. */
   readonly proxy: KeyPair;
   /** Signs the tokens of service accounts. */
-  readonly serviceAccount: { readonly publicFile: string; readonly keyFile: string };
+  readonly serviceAccount: TokenPair;
+}
+
+/** Keys that sign and verify tokens. */
+export interface TokenPair {
+  readonly publicFile: string;
+  readonly keyFile: string;
 }
 
 const SERVER_NAMES = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'localhost'];
 
+/** What an API server is called by its clients, beside further addresses. */
+export function serverAlternatives(...addresses: readonly string[]): readonly string[] {
+  return [
+    ...SERVER_NAMES.map((name) => `DNS:${name}`),
+    ...['127.0.0.1', '10.96.0.1', ...addresses].map((address) => `IP:${address}`),
+  ];
+}
+
 /** @throws Error with one sentence when there is no `openssl` */
 export async function makeCertificates(directory: string): Promise<Certificates> {
   const ca = await makeAuthority(directory, 'ca');
-  const names = [...SERVER_NAMES.map((name) => `DNS:${name}`), 'IP:127.0.0.1', 'IP:10.96.0.1'];
+  const alternatives = serverAlternatives();
   const [server, admin, proxy, serviceAccount] = await Promise.all([
-    sign(directory, ca, { name: 'server', subject: '/CN=kube-apiserver', alternatives: names }),
+    sign(directory, ca, { name: 'server', subject: '/CN=kube-apiserver', alternatives }),
     sign(directory, ca, { name: 'admin', subject: '/O=system:masters/CN=test-admin' }),
     sign(directory, ca, { name: 'proxy', subject: '/CN=test-proxy', alternatives: ['IP:127.0.0.1'] }),
     signingPair(directory),
@@ -93,7 +107,7 @@ export async function sign(
 }
 
 /** A key pair without a certificate, which signs the tokens of service accounts. */
-export async function signingPair(directory: string): Promise<Certificates['serviceAccount']> {
+export async function signingPair(directory: string): Promise<TokenPair> {
   const pair = { publicFile: join(directory, 'sa.pub'), keyFile: join(directory, 'sa.key') };
   await openssl(['genrsa', '-out', pair.keyFile, '2048']);
   await openssl(['rsa', '-in', pair.keyFile, '-pubout', '-out', pair.publicFile]);

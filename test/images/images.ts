@@ -59,7 +59,8 @@ export async function buildImage(request: ImageRequest): Promise<ImageArchive> {
   if (/^ARG NODE_IMAGE\b/m.test(text)) given['NODE_IMAGE'] ??= await nodeImage();
   const args = Object.fromEntries(Object.entries(given).map(([key, value]) => [key, nameOf(value)]));
   // A store's path holds its key, so that an image on a changed one is another image.
-  const below = Object.values(given).flatMap((value) => (typeof value === 'string' ? [] : value.stores));
+  const stores = Object.values(given).flatMap((value) => (typeof value === 'string' ? [] : value.stores));
+  const below = [...new Set(stores)];
   const slug = name.replaceAll(/[^a-z0-9.]+/gi, '-');
   const key = hashOf(name, text, JSON.stringify(args), ...below, ...inputs(context, text));
   const folder = join(CACHE, `${slug}-${key}`);
@@ -67,11 +68,11 @@ export async function buildImage(request: ImageRequest): Promise<ImageArchive> {
     say(`building the image ${name}`);
     const startMs = performance.now();
     const output = { store: join(work, 'store'), archive: join(work, 'image.tar') };
-    await buildArchive({ name, context, dockerfile, args, below: [...new Set(below)], ...output });
+    await buildArchive({ name, context, dockerfile, args, below, ...output });
     say(`built the image ${name} in ${Math.round((performance.now() - startMs) / 1_000)} s`);
   });
   await forgetOld(slug, folder);
-  return inFolder(name, folder, [...new Set(below)]);
+  return inFolder(name, folder, below);
 }
 
 function inFolder(name: string, folder: string, below: readonly string[]): ImageArchive {

@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { canInstall, installPackages } from '../support/apt.ts';
+import { isOnPath } from '../support/on-path.ts';
 
 const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
 const DEFAULT_REGISTRY = 'https://registry.npmjs.org/';
@@ -10,29 +12,20 @@ export const CA_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 /** Programs with a trust store of their own read the path of an additional one from one of these. */
 const CA_VARIABLES = ['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'CURL_CA_BUNDLE'] as const;
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-/** Debian package that has the program → looked for on the PATH. */
-const TOOLS = { buildah: 'buildah', debootstrap: 'debootstrap', runc: 'runc' } as const;
+/** Programs, each in a Debian package of its name. */
+const TOOLS = ['buildah', 'debootstrap', 'runc'] as const;
 
 /** @throws Error with one sentence that says what to install */
 export function ensureImageTools(): void {
   if (process.getuid?.() !== 0)
     throw new Error('building images for the tests needs root: run the cluster tests as root');
-  const missing = Object.entries(TOOLS).flatMap(([name, program]) => (isOnPath(program) ? [] : [name]));
+  const missing = TOOLS.filter((program) => !isOnPath(program));
   if (missing.length === 0) return;
-  if (!isOnPath('apt-get'))
+  if (!canInstall())
     throw new Error(
       `the tests of the image need ${missing.join(', ')} on the PATH: install them and run again`,
     );
-  process.stderr.write(`installing ${missing.join(', ')} with apt-get (about a minute)\n`);
-  execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-}
-
-function isOnPath(command: string): boolean {
-  return output('which', [command]) !== '';
+  installPackages(missing);
 }
 
 /** What the command prints, or nothing when it fails. */

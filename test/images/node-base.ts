@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { chmod, copyFile, cp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, link, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -48,7 +48,7 @@ export async function nodeBase(): Promise<string> {
     say(`building the Node ${process.versions.node} base image of the tests: once, about 30 s`);
     const overlay = join(work, 'overlay');
     await writeOverlay(overlay, texts, npm);
-    await run('ln', [debian, join(work, 'debian.tar')]);
+    await link(debian, join(work, 'debian.tar'));
     await buildArchive({
       name: NODE_BASE,
       context: work,

@@ -1,6 +1,6 @@
 /** The image in which the sandbox of every pod of the test cluster runs: one static program and nothing else. */
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -17,18 +17,16 @@ USER 65535:65535
 ENTRYPOINT ["/pause"]
 `;
 
-/** @returns the image as an OCI archive, built once with gcc and buildah */
-export async function pauseArchive(
-  name: string,
-): Promise<{ readonly name: string; readonly archive: string }> {
+/** @returns path of the image as an OCI archive, built once with gcc and buildah */
+export async function pauseArchive(name: string): Promise<string> {
   const folder = join(CACHE, `pause-${hashOf(name, await readFile(SOURCE, 'utf8'), DOCKERFILE)}`);
   await buildOnce(folder, async (work) => {
     ensureImageTools();
     say(`building the image ${name}`);
     const context = await mkdtemp(join(tmpdir(), 'tidemill-pause-'));
     try {
-      await copyFile(SOURCE, join(context, 'pause.c'));
-      await run('gcc', ['-static', '-Os', '-Wall', '-Werror', '-o', 'pause', 'pause.c'], { cwd: context });
+      const binary = join(context, 'pause');
+      await run('gcc', ['-static', '-Os', '-Wall', '-Werror', '-o', binary, SOURCE]);
       const dockerfile = join(context, 'Dockerfile');
       await writeFile(dockerfile, DOCKERFILE);
       await buildArchive({ name, context, dockerfile, args: {}, archive: join(work, 'image.tar') });
@@ -36,5 +34,5 @@ export async function pauseArchive(
       await rm(context, { recursive: true, force: true });
     }
   });
-  return { name, archive: join(folder, 'image.tar') };
+  return join(folder, 'image.tar');
 }

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { homedir } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isAlive } from '../support/is-alive.ts';
 
 const LOOK_EVERY_MS = 500;
 
@@ -54,15 +55,6 @@ async function take(lock: string): Promise<boolean> {
   // A holder that was killed left its lock; between its creation and its first byte a lock names nobody.
   if (holder > 0 && !isAlive(holder)) await rm(lock, { force: true });
   return false;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Progress, for whoever waits: on stderr. */

@@ -1,10 +1,11 @@
 /** Finds a Go that can build the programs of the tests, or puts one into a cache outside the checkout. */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { foldersOnPath, isProgram } from '../support/on-path.ts';
 
 const run = promisify(execFile);
 
@@ -26,8 +27,7 @@ export async function findGo(module: string): Promise<string> {
 }
 
 function candidates(): readonly string[] {
-  const onPath = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
-  const folders = [...onPath, ...STANDARD_PLACES, join(WHEEL_CACHE, 'go', 'bin')];
+  const folders = [...foldersOnPath(), ...STANDARD_PLACES, join(WHEEL_CACHE, 'go', 'bin')];
   return folders.map((folder) => join(folder, 'go')).filter(isProgram);
 }
 
@@ -69,15 +69,6 @@ async function installWheel(): Promise<string> {
     );
   } finally {
     await rm(work, { recursive: true, force: true });
-  }
-}
-
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 

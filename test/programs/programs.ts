@@ -3,10 +3,11 @@
  * outside the checkout. Import it, or run it with names of programs: it prints their paths.
  */
 import { execFile } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { isProgram } from '../support/on-path.ts';
 import { buildOnce, say } from './build-once.ts';
 import {
   isProgramName,
@@ -33,11 +34,11 @@ const CACHE = join(homedir(), '.cache', 'tidemill', 'programs');
  * @throws Error with one sentence that says what to install
  */
 export async function program(name: ProgramName): Promise<string> {
-  const assets = process.env[ASSETS_VARIABLE];
-  if (assets !== undefined && assets !== '' && isControlPlane(name)) return fromAssets(assets, name);
+  const assets = assetsFor(name);
+  if (assets !== undefined) return fromAssets(assets, name);
   const plan = planOf(name);
   const folder = join(CACHE, plan.key);
-  if (!existsSync(folder)) await buildOnce(folder, (work) => build(plan, join(work, name)));
+  await buildOnce(folder, (work) => build(plan, join(work, name)));
   return join(folder, name);
 }
 
@@ -46,7 +47,9 @@ export async function programs<const Name extends ProgramName>(
   names: readonly Name[],
 ): Promise<Readonly<Record<Name, string>>>;
 export async function programs(names: readonly ProgramName[]): Promise<Readonly<Record<string, string>>> {
-  const missing = names.filter((name) => !existsSync(join(CACHE, planOf(name).key)));
+  const missing = names.filter(
+    (name) => assetsFor(name) === undefined && !existsSync(join(CACHE, planOf(name).key)),
+  );
   if (missing.length > 1) say(`programs to build for the tests, once: ${missing.join(', ')}`);
   const paths: Record<string, string> = {};
   for (const name of names) paths[name] = await program(name);
@@ -63,21 +66,18 @@ export async function moduleSources(module: PinnedModule): Promise<string> {
   return stdout.trim();
 }
 
-function isControlPlane(name: ProgramName): boolean {
-  return CONTROL_PLANE_PROGRAMS.some((known) => known === name);
+/** Folder of ready programs that this one is taken from. */
+function assetsFor(name: ProgramName): string | undefined {
+  const isControlPlane = CONTROL_PLANE_PROGRAMS.some((known) => known === name);
+  return (isControlPlane && process.env[ASSETS_VARIABLE]) || undefined;
 }
 
 function fromAssets(folder: string, name: ProgramName): string {
   const path = join(folder, name);
-  try {
-    accessSync(path, constants.X_OK);
-    return path;
-  } catch (cause) {
-    throw new Error(
-      `${ASSETS_VARIABLE} must name a folder with ${CONTROL_PLANE_PROGRAMS.join(', ')}, but ${path} is no program: mend it or unset it`,
-      { cause },
-    );
-  }
+  if (isProgram(path)) return path;
+  throw new Error(
+    `${ASSETS_VARIABLE} must name a folder with ${CONTROL_PLANE_PROGRAMS.join(', ')}, but ${path} is no program: mend it or unset it`,
+  );
 }
 
 async function build(plan: ProgramPlan, output: string): Promise<void> {

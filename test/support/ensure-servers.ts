@@ -1,24 +1,19 @@
 /** Finds the servers that the tests run against, or installs them where it may, and says what it does. */
-import { execFileSync } from 'node:child_process';
 import { CLUSTER_PROGRAMS } from '../cluster/ground/files.ts';
 import { ensureClusterGround } from '../cluster/ground/requirements.ts';
 import { CONTROL_PLANE_PROGRAMS, programs } from '../programs/programs.ts';
+import { canInstall, installPackages } from './apt.ts';
 import { installValkey } from './install-valkey.ts';
 import { isOnPath } from './on-path.ts';
 
 function ensureRedis(): void {
   if (isOnPath('redis-server')) return;
-  if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
+  if (!canInstall()) {
     throw new Error(
       'the tests need redis-server 7.0 or newer on the PATH: install it (Debian: apt-get install redis-server) and run again',
     );
   }
-  process.stderr.write('redis-server is not on the PATH: installing it with apt-get (about a minute)\n');
-  execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'redis-server'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
+  installPackages(['redis-server']);
 }
 
 const CHART_PROGRAMS = ['helm', 'helm3', 'kubeconform'] as const;

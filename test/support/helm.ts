@@ -20,6 +20,11 @@ export const valuesOf = (chart: Chart, set: string): readonly string[] => [
   join(chartFolder(chart), 'ci', `${set}-values.yaml`),
 ];
 
+/** Every chart with every set of its values. */
+export const SETS: readonly { readonly chart: Chart; readonly set: string }[] = CHARTS.flatMap((chart) =>
+  valueSets(chart).map((set) => ({ chart, set })),
+);
+
 export interface HelmAnswer {
   readonly code: number;
   readonly stdout: string;
@@ -92,6 +97,10 @@ export class Helm implements Disposable {
 
   template(chart: Chart, args: readonly string[], namespace = 'mill'): Promise<string> {
     return this.must(['template', 'rel', chartFolder(chart), '-n', namespace, ...args]);
+  }
+
+  async objects(chart: Chart, args: readonly string[]): Promise<readonly KubeObject[]> {
+    return objectsIn(await this.template(chart, args));
   }
 
   [Symbol.dispose](): void {

@@ -1,25 +1,17 @@
 /** Prometheus's own checker: found on this machine, or installed where that is allowed. */
-import { execFileSync, spawnSync } from 'node:child_process';
-
-const isOnPath = (command: string): boolean =>
-  spawnSync('which', [command], { stdio: 'ignore' }).status === 0;
+import { spawnSync } from 'node:child_process';
+import { canInstall, installPackages } from './apt.ts';
+import { isOnPath } from './on-path.ts';
 
 /** @throws Error with one sentence that says what to install */
 function ensurePromtool(): void {
   if (isOnPath('promtool')) return;
-  if (process.getuid?.() !== 0 || !isOnPath('apt-get')) {
+  if (!canInstall()) {
     throw new Error(
       'these tests need promtool on the PATH: install Prometheus (Debian: apt-get install prometheus) and run again',
     );
   }
-  process.stderr.write('promtool is not on the PATH: installing prometheus with apt-get (about a minute)\n');
-  const options = {
-    stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-  };
-  execFileSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', 'update', '-qq'], options);
-  const install = ['install', '-y', '-qq', '--no-install-recommends', 'prometheus'];
-  execFileSync('apt-get', ['-o', 'DPkg::Lock::Timeout=300', ...install], options);
+  installPackages(['prometheus']);
 }
 
 export interface Verdict {

@@ -62,10 +62,10 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end -}}
 
-{{/* What Node takes for its three semi-spaces, in MiB; the variable sets each to 16. */}}
-{{- define "tidemill.youngMiB" -}}48{{- end -}}
-
-{{/* Old generation of the heap of each process in MiB; empty: as Node decides. */}}
+{{/*
+Old generation of the heap of each process in MiB; empty: as Node decides. 48 are left for its three semi-spaces, each of which
+NODE_OPTIONS sets to 16.
+*/}}
 {{- define "tidemill.heapMiB" -}}
 {{- $memory := dig "limits" "memory" "" (default dict .Values.resources) -}}
 {{- if ne (toString .Values.heapMiB) "auto" -}}
@@ -73,7 +73,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- else if $memory -}}
 {{- $processes := add 1 (include "tidemill.cpuConcurrency" . | int64) -}}
 {{- $share := div (mul 3 (include "tidemill.mebibytes" (list $memory "resources.limits.memory") | int64)) (mul 4 $processes) -}}
-{{- $heap := sub $share (include "tidemill.youngMiB" . | int64) -}}
+{{- $heap := sub $share 48 -}}
 {{- if lt $heap 64 -}}
 {{- fail (printf "resources.limits.memory is %s for %d processes (the consumer and cpuConcurrency children), which is too little: each needs 150 MiB; raise it, lower cpuConcurrency, or set heapMiB" (toString $memory) $processes) -}}
 {{- end -}}

@@ -25,8 +25,7 @@ const ADVICE: Readonly<Record<string, string>> = {
     'a key of this queue holds a value of another type; something else writes to this prefix',
 };
 
-export const REFUSAL_REASONS = ['memory', 'disk', 'rights', 'other'] as const;
-export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+export type RefusalReason = 'memory' | 'disk' | 'rights' | 'other';
 
 const REFUSAL_REASON: Readonly<Record<string, RefusalReason>> = {
   ...{ OOM: 'memory', MISCONF: 'disk', NOPERM: 'rights', NOAUTH: 'rights', WRONGPASS: 'rights' },

@@ -109,7 +109,7 @@ async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
     return [
       { check: 'redis', result: 'skipped', message: 'no --redis given' },
       // Asked for and not possible is not the same as not asked for.
-      noopWithout(options.runNoop ? 'failed' : 'skipped', options.runNoop, 'it needs --redis'),
+      options.runNoop ? noopNot('failed', 'it needs --redis') : NOOP_NOT_ASKED,
     ];
   const warnings: Finding[] = [];
   const onWarning = (message: string): void =>
@@ -125,7 +125,7 @@ async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
     return [
       ...warnings,
       { check: 'redis', result: 'failed', message: explained(error) },
-      noopWithout('skipped', options.runNoop, 'Redis cannot be used'),
+      options.runNoop ? noopNot('skipped', 'Redis cannot be used') : NOOP_NOT_ASKED,
     ];
   }
 }
@@ -134,13 +134,16 @@ async function queueFindings(
   { settings, options, io }: DoctorCall,
   broker: RedisBroker,
 ): Promise<readonly Finding[]> {
-  if (!options.runNoop) return [noopWithout('skipped', false, '')];
+  if (!options.runNoop) return [NOOP_NOT_ASKED];
   return noopFindings(broker, settings.queues, options.timeout, io.clock);
 }
 
-function noopWithout(result: 'failed' | 'skipped', isAsked: boolean, why: string): Finding {
-  return { check: 'noop', result, message: isAsked ? why : 'no --run-noop given' };
-}
+const noopNot = (result: 'failed' | 'skipped', message: string): Finding => ({
+  check: 'noop',
+  result,
+  message,
+});
+const NOOP_NOT_ASKED = noopNot('skipped', 'no --run-noop given');
 
 async function brokerFindings(broker: RedisBroker, io: Io): Promise<readonly Finding[]> {
   const { product, version, evictionPolicy = 'unknown', maxMemoryBytes } = broker.server;

@@ -85,7 +85,7 @@ async function runScheduler(call: SchedulerCall): Promise<ExitCode> {
   let leading = false;
   const tellLeading = schedulerLeader(metrics);
   // What is true of all schedules only the leader tells, as in a controller.
-  const { observer } = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
+  const observer = watchEngine(metrics, { readings: () => (leading ? board.readings() : []) });
   const engine = new ScheduleEngine({
     ...{ source, broker, log, install: settings.install, sink: board },
     clock: io.clock,

@@ -157,9 +157,7 @@ async function unfitFields(
   params: string | undefined,
 ): Promise<readonly Problem[]> {
   if (params === undefined) return [];
-  const {
-    runs: [newest],
-  } = await inspect.runs({ scheduleUid: uid, limit: 1 });
+  const [newest] = (await inspect.runs({ scheduleUid: uid, limit: 1 })).runs;
   if (newest === undefined) return [];
   const manifests = await inspect.manifests();
   const versions = manifests

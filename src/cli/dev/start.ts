@@ -238,7 +238,7 @@ function scheduleEngine(
     clock: io.clock,
     install: INSTALL,
     sink: board,
-    observer: joinObservers(SILENT_ENGINE_OBSERVER, watchEngine(metrics, board).observer, teller),
+    observer: joinObservers(SILENT_ENGINE_OBSERVER, watchEngine(metrics, board), teller),
   });
 }
 

@@ -1,6 +1,7 @@
 /** The checks of `tidemill doctor --kubernetes`: is the cluster new enough, is our CRD in it, does a controller work? */
 import type { ClusterFacts, LeaseFacts, Reading } from '../../kube/cluster-facts.ts';
 import { crdSchema } from '../../resource/crd.ts';
+import { API_VERSION, KIND, PLURAL } from '../../resource/scheduled-task.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { showDuration } from '../format.ts';
 import type { Io } from '../io.ts';
@@ -11,7 +12,6 @@ import { schemaDifferences } from './schema-differences.ts';
 
 /** Older ones lack what the CRD and the charts use. */
 const OLDEST_MINOR = 33;
-const PLURAL = 'scheduledtasks';
 const CRD_COMMAND = '`tidemill crd | kubectl apply --server-side -f -`';
 const FIELDS_SHOWN = 3;
 /** How long a Lease that looks old may take to be renewed: its holder does that every 2 s. */
@@ -93,11 +93,11 @@ function servedFinding(served: Reading<readonly string[]>): Finding {
     return skipped(check, 'not allowed to ask what is served (the ClusterRole system:discovery allows it)');
   const names = served.kind === 'read' ? served.value : [];
   if (names.includes(PLURAL) && names.includes(`${PLURAL}/status`))
-    return { check, result: 'ok', message: 'tidemill.dev/v1alpha1 is served, with ScheduledTask' };
+    return { check, result: 'ok', message: `${API_VERSION} is served, with ${KIND}` };
   return {
     check,
     result: 'failed',
-    message: `tidemill.dev/v1alpha1 with ScheduledTask is not served: install the CRD with ${CRD_COMMAND}, or with the chart tidemill`,
+    message: `${API_VERSION} with ${KIND} is not served: install the CRD with ${CRD_COMMAND}, or with the chart tidemill`,
   };
 }
 

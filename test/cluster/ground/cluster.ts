@@ -11,32 +11,19 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { ManagedProcess } from '../../control-plane/managed-process.ts';
 import { program, type ProgramName } from '../../programs/programs.ts';
 import { until } from '../../support/until.ts';
-import { NODE_ADDRESS, NODE_NAME } from './addresses.ts';
 import { type CommandAnswer, type CommandOptions, mustSucceed, runCommand } from './command.ts';
 import type { Enclosure } from './enclosure.ts';
 import type { ClusterFiles } from './files.ts';
-import { bringUp, type ServerName } from './servers.ts';
-
-export type { CommandAnswer, CommandOptions } from './command.ts';
-export type { ServerName } from './servers.ts';
+import { bringUp, type Servers } from './servers.ts';
 
 export interface WaitOptions {
   /** Default 60 s. */
   readonly deadlineMs?: number;
 }
 
-export interface NamespaceOptions {
-  /** What Pod Security admission enforces there. Default `restricted`. */
-  readonly podSecurity?: 'privileged' | 'baseline' | 'restricted';
-}
-
 export class Cluster implements AsyncDisposable {
-  readonly nodeName = NODE_NAME;
-  /** Of the node, and of everything that `spawn` starts: pods reach it there. */
-  readonly nodeAddress = NODE_ADDRESS;
   /** The run folder: logs, certificates and configurations. It is removed at the end. */
   readonly directory: string;
   /** For programs inside. Its API server is `https://127.0.0.1:6443`. */
@@ -44,16 +31,12 @@ export class Cluster implements AsyncDisposable {
   /** The files that the servers were started with. */
   readonly files: ClusterFiles;
   /** `kill`, `stop`, `start`, `restart`, `freeze`, `thaw`, `log()` of each server. */
-  readonly servers: Readonly<Record<ServerName, ManagedProcess>>;
+  readonly servers: Servers;
   /** Where everything runs; for grounds that add servers of their own. */
   readonly enclosure: Enclosure;
   #names = 0;
 
-  constructor(
-    enclosure: Enclosure,
-    files: ClusterFiles,
-    servers: Readonly<Record<ServerName, ManagedProcess>>,
-  ) {
+  constructor(enclosure: Enclosure, files: ClusterFiles, servers: Servers) {
     this.enclosure = enclosure;
     this.directory = enclosure.directory;
     this.files = files;
@@ -63,7 +46,8 @@ export class Cluster implements AsyncDisposable {
 
   /** Runs kubectl as administrator, or with another kubeconfig. */
   kubectl(args: readonly string[], input?: string, options: CommandOptions = {}): Promise<CommandAnswer> {
-    return this.#program('kubectl', args, { ...options, ...(input === undefined ? {} : { input }) });
+    const given = input === undefined ? options : { ...options, input };
+    return this.inside(this.files.programs.kubectl, args, given);
   }
 
   /**
@@ -76,7 +60,7 @@ export class Cluster implements AsyncDisposable {
 
   /** A kubectl that goes on until it is killed, such as `logs --follow` or `get --watch`. */
   spawnKubectl(args: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const [command, line] = this.enclosure.outside(this.files.kubectl, args);
+    const [command, line] = this.enclosure.outside(this.files.programs.kubectl, args);
     return spawn(command, line, { env: this.#environment({}), ...options });
   }
 
@@ -124,13 +108,18 @@ export class Cluster implements AsyncDisposable {
     ]);
   }
 
-  /** Makes a namespace that no other test uses, in which pods can be made at once. */
-  async namespace(prefix = 'test', { podSecurity = 'restricted' }: NamespaceOptions = {}): Promise<string> {
+  /** Makes a namespace that no other test uses, under Pod Security `restricted`, in which pods can be made at once. */
+  async namespace(prefix = 'test'): Promise<string> {
     const name = `${prefix}-${(this.#names += 1)}`;
-    const labels = { 'pod-security.kubernetes.io/enforce': podSecurity };
+    await this.makeNamespace(name);
+    return name;
+  }
+
+  /** As `namespace`, with the whole name. */
+  async makeNamespace(name: string): Promise<void> {
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
     await this.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }]);
     await this.untilObject('serviceaccount', 'default', name);
-    return name;
   }
 
   /** Applies objects as YAML-able values, on the server's side. */

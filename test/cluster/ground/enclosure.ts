@@ -2,13 +2,14 @@
  * A process, network and mount namespace of its own for one cluster. Nothing outlives it: when its first process ends, the
  * kernel ends every other one in it, containers included, and with the last of them its mounts and addresses vanish.
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Writable } from 'node:stream';
 import { CLUSTER_DOMAIN, DNS_ADDRESS } from './addresses.ts';
 import { makeCgroup } from './cgroups.ts';
 
@@ -91,12 +92,7 @@ export class Enclosure implements AsyncDisposable {
     await sweep();
     const directory = await mkdtemp(join(tmpdir(), PREFIX));
     await writeFile(join(directory, OWNER_FILE), String(process.pid));
-    // In a session of its own, so that a Ctrl-C at the terminal ends the test and not its cleaner.
-    const cleaner = spawn('/bin/sh', ['-c', CLEANER, 'cleaner', directory, basename(directory)], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-      detached: true,
-    });
-    cleaner.stdin.on('error', () => undefined);
+    const cleaner = startCleaner(directory);
     const flags = ['--net', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'];
     const inMemory = join(directory, 'containerd');
     const init = spawn(
@@ -112,15 +108,18 @@ export class Enclosure implements AsyncDisposable {
     init.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
     const up = once(createInterface(init.stdout), 'line');
     const ended = once(init, 'exit').then(() => undefined);
-    const first = await Promise.race([up, ended]);
-    const pid = first === undefined ? undefined : childOf(init);
-    if (pid === undefined) {
+    try {
+      const first = await Promise.race([up, ended]);
+      const pid = first === undefined ? undefined : childOf(init);
+      if (pid === undefined)
+        throw new Error(`the namespaces of a cluster could not be made: ${complaint.trim()}`);
+      cleaner.stdin.write(`${pid}\n`);
+      await makeCgroup(basename(directory));
+      return new Enclosure({ directory, pid, init, cleaner });
+    } catch (error) {
       cleaner.stdin.end();
-      throw new Error(`the namespaces of a cluster could not be made: ${complaint.trim()}`);
+      throw error;
     }
-    cleaner.stdin.write(`${pid}\n`);
-    await makeCgroup(basename(directory));
-    return new Enclosure({ directory, pid, init, cleaner });
   }
 
   /**
@@ -162,6 +161,17 @@ export class Enclosure implements AsyncDisposable {
   }
 }
 
+/** Begins to clean once its standard input ends. */
+function startCleaner(directory: string): ChildProcessByStdio<Writable, null, null> {
+  const cleaner = spawn('/bin/sh', ['-c', CLEANER, 'cleaner', directory, basename(directory)], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    // In a session of its own, so that a Ctrl-C at the terminal ends the test and not its cleaner.
+    detached: true,
+  });
+  cleaner.stdin.on('error', () => undefined);
+  return cleaner;
+}
+
 function childOf(process: ChildProcess): number | undefined {
   if (process.pid === undefined) return undefined;
   try {
@@ -180,11 +190,8 @@ async function sweep(): Promise<void> {
     const directory = join(tmpdir(), name);
     const owner = await readFile(join(directory, OWNER_FILE), 'utf8').catch(() => '');
     if (owner === '' || existsSync(`/proc/${owner}`)) continue;
-    const cleaner = spawn('/bin/sh', ['-c', CLEANER, 'cleaner', directory, name], {
-      stdio: ['pipe', 'ignore', 'ignore'],
-    });
+    const cleaner = startCleaner(directory);
     cleaner.stdin.end();
     await once(cleaner, 'exit');
-    await rm(directory, { recursive: true, force: true });
   }
 }

@@ -1,7 +1,14 @@
 /** Writes the certificates and configuration files of one cluster. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type KeyPair, makeAuthority, sign, signingPair } from '../../control-plane/certificates.ts';
+import {
+  type KeyPair,
+  makeAuthority,
+  serverAlternatives,
+  sign,
+  signingPair,
+  type TokenPair,
+} from '../../control-plane/certificates.ts';
 import { programs } from '../../programs/programs.ts';
 import { CLUSTER_DOMAIN, DNS_ADDRESS, NODE_ADDRESS, PAUSE_IMAGE, POD_RANGE, PORTS } from './addresses.ts';
 
@@ -19,7 +26,6 @@ export const CLUSTER_PROGRAMS = [
 export interface ClusterFiles {
   /** Paths of the built programs. */
   readonly programs: Readonly<Record<(typeof CLUSTER_PROGRAMS)[number], string>>;
-  readonly kubectl: string;
   readonly pki: ClusterPki;
   readonly adminKubeconfig: string;
   readonly containerdConfig: string;
@@ -30,18 +36,14 @@ export interface ClusterFiles {
 }
 
 export interface ClusterPki {
-  readonly directory: string;
   readonly ca: KeyPair;
   /** Signs what the API server shows to the servers behind it; sharing the other authority is refused. */
   readonly frontCa: KeyPair;
   readonly server: KeyPair;
   readonly admin: KeyPair;
   readonly frontProxy: KeyPair;
-  readonly serviceAccount: { readonly publicFile: string; readonly keyFile: string };
+  readonly serviceAccount: TokenPair;
 }
-
-const SERVER_NAMES = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'localhost'];
-const SERVER_ADDRESSES = ['127.0.0.1', '10.96.0.1', NODE_ADDRESS];
 
 export async function writeFiles(directory: string): Promise<ClusterFiles> {
   const paths = await programs(CLUSTER_PROGRAMS);
@@ -59,7 +61,6 @@ export async function writeFiles(directory: string): Promise<ClusterFiles> {
   const containerdSocket = join(directory, 'containerd.sock');
   return {
     programs: paths,
-    kubectl: paths.kubectl,
     pki,
     adminKubeconfig,
     containerdSocket,
@@ -77,16 +78,13 @@ async function makePki(directory: string): Promise<ClusterPki> {
     makeAuthority(directory, 'front-ca'),
     signingPair(directory),
   ]);
-  const alternatives = [
-    ...SERVER_NAMES.map((name) => `DNS:${name}`),
-    ...SERVER_ADDRESSES.map((address) => `IP:${address}`),
-  ];
+  const alternatives = serverAlternatives(NODE_ADDRESS);
   const [server, admin, frontProxy] = await Promise.all([
     sign(directory, ca, { name: 'server', subject: '/CN=kube-apiserver', alternatives }),
     sign(directory, ca, { name: 'admin', subject: '/O=system:masters/CN=test-admin' }),
     sign(directory, frontCa, { name: 'front-proxy', subject: '/CN=front-proxy-client' }),
   ]);
-  return { directory, ca, frontCa, server, admin, frontProxy, serviceAccount };
+  return { ca, frontCa, server, admin, frontProxy, serviceAccount };
 }
 
 function kubeconfig({ ca, admin }: ClusterPki): object {

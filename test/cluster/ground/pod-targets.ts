@@ -34,7 +34,9 @@ export function podsOf(cluster: Cluster, namespace: string, portName = 'http'): 
   write(file, targets);
   const args = ['get', 'pods', '-n', namespace, '--watch', '--output-watch-events', '-o', 'json'];
   // A process of the inside, so that it ends with the cluster.
-  const kubectl = cluster.spawn(cluster.files.kubectl, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const kubectl = cluster.spawn(cluster.files.programs.kubectl, args, {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   if (kubectl.stdout === null) throw new Error('the watch of pods has no output');
   createInterface(kubectl.stdout).on('line', (line) => {
     // One line for each event: only single objects are printed with indentation.

@@ -1,6 +1,7 @@
 /** A Prometheus on the node's address, which sees the pods of the cluster as one inside it would. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { ManagedProcess } from '../../control-plane/managed-process.ts';
 import type { Cluster } from './cluster.ts';
 import { managedInside } from './servers.ts';
@@ -15,6 +16,18 @@ export interface PrometheusOptions {
   /** Default 1 s. */
   readonly scrapeIntervalMs?: number;
 }
+
+/** A time and a value, which may be `NaN`. */
+const Point = z.tuple([z.number(), z.string().transform(Number)]);
+const Answer = z.object({
+  data: z.discriminatedUnion('resultType', [
+    z.object({ resultType: z.literal('scalar'), result: Point }),
+    z.object({
+      resultType: z.literal('vector'),
+      result: z.array(z.object({ metric: z.record(z.string(), z.string()), value: Point })),
+    }),
+  ]),
+});
 
 /** One series of an answer. */
 export interface Sample {
@@ -36,11 +49,12 @@ export class Prometheus {
   /** @returns the instant vector or scalar of an expression, now */
   async query(expression: string): Promise<readonly Sample[]> {
     const answer = await this.#get(`/api/v1/query?query=${encodeURIComponent(expression)}`);
-    const { resultType, result } = dataOf(answer);
-    if (resultType === 'scalar' && Array.isArray(result)) return [{ labels: {}, value: Number(result[1]) }];
-    if (!Array.isArray(result))
-      throw new Error(`Prometheus answered ${expression} with ${JSON.stringify(answer)}`);
-    return result.map((series: unknown) => sampleOf(series));
+    const { success, data, error } = Answer.safeParse(answer);
+    if (!success)
+      throw new Error(`Prometheus answered ${expression} with ${JSON.stringify(answer)}`, { cause: error });
+    const { resultType, result } = data.data;
+    if (resultType === 'scalar') return [{ labels: {}, value: result[1] }];
+    return result.map(({ metric, value }) => ({ labels: metric, value: value[1] }));
   }
 
   /** @returns `alertname` and `state` (`pending`, `firing`) of the alerts that are not quiet */
@@ -89,24 +103,4 @@ export async function startPrometheus(
   });
   await process.start();
   return new Prometheus(cluster, process, port);
-}
-
-function dataOf(answer: unknown): { readonly resultType: unknown; readonly result: unknown } {
-  if (typeof answer === 'object' && answer !== null && 'data' in answer) {
-    const { data } = answer;
-    if (typeof data === 'object' && data !== null && 'resultType' in data && 'result' in data) return data;
-  }
-  throw new Error(`Prometheus answered with an error: ${JSON.stringify(answer)}`);
-}
-
-function sampleOf(series: unknown): Sample {
-  if (typeof series === 'object' && series !== null && 'metric' in series && 'value' in series) {
-    const { metric, value } = series;
-    if (typeof metric === 'object' && metric !== null && Array.isArray(value))
-      return {
-        labels: Object.fromEntries(Object.entries(metric).map(([key, label]) => [key, String(label)])),
-        value: Number(value[1]),
-      };
-  }
-  throw new Error(`Prometheus answered with a series without a value: ${JSON.stringify(series)}`);
 }

@@ -1,6 +1,7 @@
 /** What a machine must have before a whole cluster can run on it: told in one sentence, or installed where that is allowed. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { canInstall, installPackages } from '../../support/apt.ts';
 import { isOnPath } from '../../support/on-path.ts';
 
 /** Debian's name of the package that brings a program or file. */
@@ -43,15 +44,11 @@ export function ensureClusterGround(): void {
 function installMissing(): void {
   const missing = PACKAGES.filter(({ provides }) => !isPresent(provides)).map((entry) => entry.package);
   if (missing.length === 0) return;
-  if (!isOnPath('apt-get'))
+  if (!canInstall())
     throw new Error(
       `the cluster tests need what Debian packs as ${missing.join(', ')}: install it and run again`,
     );
-  process.stderr.write(`installing for the cluster tests with apt-get: ${missing.join(', ')}\n`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const stdio: ['ignore', 'ignore', 'inherit'] = ['ignore', 'ignore', 'inherit'];
-  execFileSync('apt-get', ['update', '-qq'], { stdio });
-  execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing], { stdio, env });
+  installPackages(missing);
 }
 
 function isPresent(provides: string): boolean {

@@ -46,7 +46,7 @@ export async function bringUp(): Promise<BroughtUp> {
       servers.etcd.start().then(() => servers['kube-apiserver'].start()),
       servers.containerd.start(),
     ]);
-    return { enclosure, files, servers, node: (cluster) => startNode(cluster, pause.archive) };
+    return { enclosure, files, servers, node: (cluster) => startNode(cluster, pause) };
   } catch (error) {
     await enclosure[Symbol.asyncDispose]();
     throw error;
@@ -64,7 +64,7 @@ async function startNode(cluster: Cluster, pauseArchive: string): Promise<void> 
     cluster.apply(dnsService()),
   ]);
   await cluster.until(
-    `the node is ready`,
+    'the node is ready',
     async () => {
       const path = '{.status.conditions[?(@.type=="Ready")].status}';
       const { stdout } = await cluster.kubectl(['get', 'node', NODE_NAME, '-o', `jsonpath=${path}`]);
@@ -239,7 +239,7 @@ function kubeletArguments({ directory, cgroup }: Enclosure, files: ClusterFiles)
 async function apiServerIsReady(enclosure: Enclosure, files: ClusterFiles): Promise<boolean> {
   if (!enclosure.listensOn(PORTS.apiServer)) return false;
   const args = [`--kubeconfig=${files.adminKubeconfig}`, 'get', '--raw', '/readyz'];
-  const [command, line] = enclosure.outside(files.kubectl, args);
+  const [command, line] = enclosure.outside(files.programs.kubectl, args);
   const env = { PATH: process.env['PATH'], HOME: join(enclosure.directory, 'home') };
   return (await runCommand(command, line, { env })).code === 0;
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { Helm, type KubeObject, objectsIn, valuesOf } from '../../support/helm.ts';
+import { Helm, type KubeObject, valuesOf } from '../../support/helm.ts';
 import { Deployment, only, podOf, variables } from '../../support/rendered-objects.ts';
 
 let helm4: Helm;
@@ -13,12 +13,11 @@ after(() => {
   helm4[Symbol.dispose]();
 });
 
-const rendered = async (chart: 'tidemill-worker', args: readonly string[]): Promise<readonly KubeObject[]> =>
-  objectsIn(await helm4.template(chart, args));
-const consumerOf = async (...args: readonly string[]) => {
-  const objects = await rendered('tidemill-worker', [...valuesOf('tidemill-worker', 'minimal'), ...args]);
-  return podOf(only(objects, 'Deployment'));
-};
+/** The objects of a pool with a set of values, and with what is set beside it. */
+const poolOf = (set: string, ...args: readonly string[]): Promise<readonly KubeObject[]> =>
+  helm4.objects('tidemill-worker', [...valuesOf('tidemill-worker', set), ...args]);
+const consumerOf = async (...args: readonly string[]) =>
+  podOf(only(await poolOf('minimal', ...args), 'Deployment'));
 
 describe('a pool', () => {
   test('has its grace period from drain and kill grace', async () => {
@@ -78,16 +77,14 @@ describe('a pool', () => {
   });
 
   test('that is to be recreated has no settings of a rolling update', async () => {
-    const args = [...valuesOf('tidemill-worker', 'minimal'), '--set', 'strategy.type=Recreate'];
-    const { spec } = Deployment.parse(only(await rendered('tidemill-worker', args), 'Deployment'));
+    const objects = await poolOf('minimal', '--set', 'strategy.type=Recreate');
+    const { spec } = Deployment.parse(only(objects, 'Deployment'));
     assert.deepEqual(spec['strategy'], { type: 'Recreate' });
   });
 
   test('leaves the number of its pods to the autoscaler', async () => {
     const replicas = async (set: string) =>
-      Deployment.parse(
-        only(await rendered('tidemill-worker', valuesOf('tidemill-worker', set)), 'Deployment'),
-      ).spec.replicas;
+      Deployment.parse(only(await poolOf(set), 'Deployment')).spec.replicas;
     assert.equal(await replicas('minimal'), 2);
     assert.equal(await replicas('hpa'), undefined);
     assert.equal(await replicas('keda'), undefined);
@@ -102,8 +99,7 @@ describe('a pool', () => {
         ),
       }),
     });
-    const objects = await rendered('tidemill-worker', valuesOf('tidemill-worker', 'keda'));
-    const { spec } = Scaled.parse(only(objects, 'ScaledObject'));
+    const { spec } = Scaled.parse(only(await poolOf('keda'), 'ScaledObject'));
     assert.equal(spec.minReplicaCount, 0);
     assert.deepEqual(
       spec.triggers.map(({ metadata }) => metadata),

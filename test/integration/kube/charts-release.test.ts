@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { type ControlPlane, startControlPlane } from '../../control-plane/control-plane.ts';
 import { chartFolder, Helm, valuesOf } from '../../support/helm.ts';
+import { until } from '../../support/until.ts';
 
 const CRD = 'scheduledtasks.tidemill.dev';
 const CHART = chartFolder('tidemill');
@@ -176,13 +177,14 @@ describe('a release', () => {
 
   /** The API server takes a moment to serve a changed CRD. */
   async function untilServed(wanted: boolean): Promise<void> {
-    const deadline = performance.now() + 60_000;
-    const isServed = async (): Promise<boolean> =>
-      (await plane.mustKubectl(['get', '--raw', '/openapi/v3/apis/tidemill.dev/v1alpha1'])).includes(
-        `"${NEWER_FIELD}"`,
-      );
-    while ((await isServed()) !== wanted)
-      assert.ok(performance.now() < deadline, 'the API server goes on serving the other CRD');
+    await until(
+      'the API server serves the changed CRD',
+      async () => {
+        const schemas = await plane.mustKubectl(['get', '--raw', '/openapi/v3/apis/tidemill.dev/v1alpha1']);
+        return schemas.includes(`"${NEWER_FIELD}"`) === wanted;
+      },
+      { deadlineMs: 60_000 },
+    );
   }
 
   test('of Helm 3 installs and uninstalls as well', async () => {
@@ -215,16 +217,7 @@ describe('the remedies of the notes', () => {
     assert.notEqual(refused.code, 0);
     assert.match(refused.stderr, /invalid ownership metadata/);
     await helm.must([...command, '--take-ownership']);
-    assert.equal(
-      await plane.mustKubectl([
-        'get',
-        'crd',
-        CRD,
-        '-o',
-        'jsonpath={.metadata.annotations.meta\\.helm\\.sh/release-name}',
-      ]),
-      'mill',
-    );
+    assert.equal(await field('crd', CRD, '.metadata.annotations.meta\\.helm\\.sh/release-name'), 'mill');
   });
 
   test('a field that another manager set: a conflict, then --force-conflicts', async () => {

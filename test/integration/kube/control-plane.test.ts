@@ -14,6 +14,7 @@ import {
   type ServiceAccountAccess,
   startControlPlane,
 } from '../../control-plane/control-plane.ts';
+import { isAlive } from '../../support/is-alive.ts';
 import { until } from '../../support/until.ts';
 
 let plane: ControlPlane;
@@ -139,15 +140,6 @@ describe('the control plane', () => {
     await until('their directory is gone', () => !existsSync(directory));
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('the proxy in front of the API server', () => {
   let proxy: ApiProxy;

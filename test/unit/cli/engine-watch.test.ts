@@ -12,7 +12,7 @@ const slot = { ...ref, slotMs: 1_000 };
 
 test('each outcome of a slot that the metric names is counted by an event of the engine', async () => {
   const metrics = new Metrics({ clock: systemClock, log: silentLog, build: { version: '0' } });
-  const { observer } = watchEngine(metrics, new ScheduleBoard());
+  const observer = watchEngine(metrics, new ScheduleBoard());
   observer.adopted?.({ ...ref, generation: 1, suspended: false, forced: false });
   observer.fired?.({ ...slot, runId: 'r', reason: undefined, lagMs: 5, delayMs: 0 });
   observer.duplicate?.({ ...slot, count: 3 });
@@ -33,7 +33,7 @@ test('each outcome of a slot that the metric names is counted by an event of the
 
 test('what Redis refused for want of memory, and what it lost, is counted', async () => {
   const metrics = new Metrics({ clock: systemClock, log: silentLog, build: { version: '0' } });
-  const { observer } = watchEngine(metrics, new ScheduleBoard());
+  const observer = watchEngine(metrics, new ScheduleBoard());
   observer.refusedForMemory?.({ queue: 'default', schedules: 5 });
   observer.regressed?.({ ...ref, what: 'watermark' });
   const text = await metrics.render();

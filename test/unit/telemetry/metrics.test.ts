@@ -40,6 +40,7 @@ const queueReading = (queue: string): QueueReading => ({
   oldestPendingAgeMs: 1500,
   consumers: 2,
 });
+const readQueue = async (queue: string): Promise<QueueReading> => queueReading(queue);
 
 function everything(): { metrics: Metrics; consumer: ConsumerMetrics } {
   const metrics = new Metrics({ defaults: false, build: { version: '1.2.3' } });
@@ -56,7 +57,7 @@ function everything(): { metrics: Metrics; consumer: ConsumerMetrics } {
   ];
   const engine = engineMetrics({ metrics, reasons: DECISION_REASONS, schedules: () => schedules });
   engine.decided({ namespace: 'team-a', task: 'fetch-data', outcome: 'fired', lagMs: 20 });
-  metrics.addCollector(queueCollector(async () => [queueReading('default')]));
+  metrics.addCollector(queueCollector(async () => ['default'], readQueue));
   redisMetrics(metrics, () => true).answered('claim', 2);
   collectRedisMemory(metrics, async () => ({ usedBytes: 1, maxBytes: 2 }));
   schedulerLeader(metrics)(true);
@@ -324,15 +325,23 @@ describe('collectors', () => {
     assert.equal(await found(), undefined);
   });
 
-  test('the first 100 queues have series, and no queue stands for several', async () => {
+  test('the first 100 queues are read and have series, and no queue stands for several', async () => {
     const metrics = new Metrics({ defaults: false });
+    let reads = 0;
     metrics.addCollector(
-      queueCollector(async () => Array.from({ length: 150 }, (_, index) => queueReading(`q-${index}`))),
+      queueCollector(
+        async () => Array.from({ length: 150 }, (_, index) => `q-${index}`),
+        async (queue) => {
+          reads += 1;
+          return queueReading(queue);
+        },
+      ),
     );
     const consumers = [...series(await metrics.render()).keys()].filter((key) =>
       key.startsWith('tidemill_consumers'),
     );
     assert.equal(consumers.length, 100);
+    assert.equal(reads, 100);
     assert.ok(!consumers.includes('tidemill_consumers{queue="other"}'));
   });
 
@@ -340,7 +349,7 @@ describe('collectors', () => {
     const clock = new VirtualClock();
     const metrics = new Metrics({ clock, defaults: false });
     let queues = ['a', 'b'];
-    metrics.addCollector(queueCollector(async () => queues.map(queueReading)));
+    metrics.addCollector(queueCollector(async () => queues, readQueue));
     assert.match(await metrics.render(), /tidemill_queue_depth\{queue="b",state="pending"\} 3/);
     queues = ['a'];
     await clock.advanceBy(1_001);
@@ -356,8 +365,8 @@ describe('collectors', () => {
     metrics.addCollector(
       queueCollector(async () => {
         if (broken) throw new Error('redis is away');
-        return [queueReading('a')];
-      }),
+        return ['a'];
+      }, readQueue),
     );
     assert.match(await metrics.render(), /tidemill_collector_up\{collector="queues"\} 1/);
     broken = true;
@@ -375,8 +384,8 @@ describe('collectors', () => {
     metrics.addCollector(
       queueCollector(async () => {
         reads += 1;
-        return [queueReading('a')];
-      }),
+        return ['a'];
+      }, readQueue),
     );
     await Promise.all([metrics.render(), metrics.render(), metrics.render()]);
     await metrics.render();
@@ -394,7 +403,7 @@ describe('collectors', () => {
       queueCollector(() => {
         reads += 1;
         return new Promise(() => undefined);
-      }),
+      }, readQueue),
     );
     for (let scrape = 0; scrape < 3; scrape++) {
       const rendering = metrics.render();
