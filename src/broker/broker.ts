@@ -255,6 +255,7 @@ export interface HeartbeatOptions {
   readonly stallMs: number;
   /** Called in the event loop with what a renewal brought. */
   readonly onCancellations: (queue: string, cancellations: readonly Cancellation[]) => void;
+  /** Told once of each queue, which is not renewed any more. */
   readonly onLeaseGone: (queue: string) => void;
   /** A renewal was answered, refused, or failed: for metrics. */
   readonly onRenewal: (result: 'ok' | 'lost' | 'error') => void;
@@ -265,4 +266,6 @@ export interface Heartbeat extends AsyncDisposable {
   beat(): void;
   /** Tells the heartbeat since when settles have had no answer; `undefined`: all are answered. Beyond 2 leases it stops renewing. */
   unansweredSince(monotonicMs: number | undefined): void;
+  /** Renews the incarnation in one more queue from now on. */
+  add(queue: string): void;
 }

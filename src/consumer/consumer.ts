@@ -92,7 +92,6 @@ export class Consumer {
     this.#executors = this.#makeExecutors();
     this.#heartbeats = new HeartbeatKeeper({
       broker: options.broker,
-      clock: options.clock,
       log: options.log,
       times: { leaseMs, renewEveryMs: options.renewEveryMs ?? leaseMs / 4, stallMs: this.#stallMs },
       onCancellations: (queue, cancellations) => this.#workers.get(queue)?.cancel(cancellations),

@@ -1,11 +1,7 @@
 /** Keeps the leases of this consumer alive on all its queues, and passes on what the renewals bring. */
 import type { Broker, Cancellation, Heartbeat } from '../broker/broker.ts';
-import type { Clock, Timer } from '../runtime/clock.ts';
 import { newIncarnation } from '../task/ids.ts';
 import type { Log } from '../telemetry/log.ts';
-
-/** Registrations of several queues that follow each other at start share one heartbeat. */
-const GATHER_MS = 20;
 
 export interface LeaseTimes {
   readonly leaseMs: number;
@@ -15,7 +11,6 @@ export interface LeaseTimes {
 
 export interface HeartbeatKeeperOptions {
   readonly broker: Broker;
-  readonly clock: Clock;
   readonly log: Log;
   readonly times: LeaseTimes;
   readonly onCancellations: (queue: string, cancellations: readonly Cancellation[]) => void;
@@ -26,7 +21,7 @@ export interface HeartbeatKeeperOptions {
 /** The queues that one incarnation is registered in, and the heartbeat that renews them. */
 interface Group {
   readonly queues: Set<string>;
-  heartbeat: Heartbeat | undefined;
+  readonly heartbeat: Heartbeat;
 }
 
 /**
@@ -36,10 +31,7 @@ interface Group {
 export class HeartbeatKeeper implements AsyncDisposable {
   readonly #options: HeartbeatKeeperOptions;
   readonly #groups = new Map<string, Group>();
-  /** Groups that got a queue, and need a heartbeat that knows it. */
-  readonly #changed = new Set<string>();
   #incarnation = newIncarnation();
-  #timer: Timer | undefined;
   #unansweredMs: number | undefined;
   #disposed = false;
 
@@ -53,66 +45,57 @@ export class HeartbeatKeeper implements AsyncDisposable {
     return this.#incarnation;
   }
 
-  /** Renews `incarnation` in `queue` from now on, and no other one there. */
+  /**
+   * Renews `incarnation` in `queue` from now on, and no other one there. To be called before anything is claimed: a first run
+   * that blocks the event loop must find its lease in the care of the heartbeat.
+   */
   hold(queue: string, incarnation: string): void {
+    // A registration that was answered too late.
+    if (this.#disposed) return;
     for (const [other, group] of this.#groups) {
       if (other !== incarnation && group.queues.delete(queue) && group.queues.size === 0)
         this.#end(other, group);
     }
-    const group = this.#groups.get(incarnation) ?? { queues: new Set<string>(), heartbeat: undefined };
-    group.queues.add(queue);
-    this.#groups.set(incarnation, group);
-    this.#changed.add(incarnation);
-    this.#timer ??= this.#options.clock.after(GATHER_MS, () => {
-      this.#timer = undefined;
-      this.#startChanged();
-    });
+    const group = this.#groups.get(incarnation);
+    if (group === undefined) this.#start(queue, incarnation);
+    else if (!group.queues.has(queue)) {
+      group.queues.add(queue);
+      group.heartbeat.add(queue);
+    }
   }
 
   /** The event loop is alive. */
   beat(): void {
-    for (const { heartbeat } of this.#groups.values()) heartbeat?.beat();
+    for (const { heartbeat } of this.#groups.values()) heartbeat.beat();
   }
 
   /** See `Heartbeat.unansweredSince`; only changes are passed on. */
   unansweredSince(monotonicMs: number | undefined): void {
     if (monotonicMs === this.#unansweredMs) return;
     this.#unansweredMs = monotonicMs;
-    for (const { heartbeat } of this.#groups.values()) heartbeat?.unansweredSince(monotonicMs);
+    for (const { heartbeat } of this.#groups.values()) heartbeat.unansweredSince(monotonicMs);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
-    this.#timer?.[Symbol.dispose]();
     const heartbeats = [...this.#groups.values()].map(({ heartbeat }) => heartbeat);
     this.#groups.clear();
     await Promise.all(heartbeats.map((heartbeat) => this.#dispose(heartbeat)));
   }
 
-  #startChanged(): void {
-    for (const incarnation of this.#changed) {
-      const group = this.#groups.get(incarnation);
-      if (group === undefined || this.#disposed) continue;
-      const before = group.heartbeat;
-      // The new one first: between the two no renewal is missed.
-      group.heartbeat = this.#start(incarnation, [...group.queues]);
-      group.heartbeat.unansweredSince(this.#unansweredMs);
-      group.heartbeat.beat();
-      void this.#dispose(before);
-    }
-    this.#changed.clear();
-  }
-
-  #start(incarnation: string, queues: readonly string[]): Heartbeat {
+  #start(queue: string, incarnation: string): void {
     const { broker, times, onCancellations, onLeaseGone, onRenewal } = this.#options;
-    return broker.startHeartbeat({
+    const heartbeat = broker.startHeartbeat({
       incarnation,
-      queues,
+      queues: [queue],
       ...times,
       onCancellations,
-      onLeaseGone: (queue) => onLeaseGone(queue, incarnation),
+      onLeaseGone: (gone) => onLeaseGone(gone, incarnation),
       onRenewal,
     });
+    heartbeat.unansweredSince(this.#unansweredMs);
+    heartbeat.beat();
+    this.#groups.set(incarnation, { queues: new Set([queue]), heartbeat });
   }
 
   #end(incarnation: string, group: Group): void {
@@ -120,9 +103,9 @@ export class HeartbeatKeeper implements AsyncDisposable {
     void this.#dispose(group.heartbeat);
   }
 
-  async #dispose(heartbeat: Heartbeat | undefined): Promise<void> {
+  async #dispose(heartbeat: Heartbeat): Promise<void> {
     try {
-      await heartbeat?.[Symbol.asyncDispose]();
+      await heartbeat[Symbol.asyncDispose]();
     } catch (error) {
       this.#options.log.warn('heartbeat failed to stop', { err: error });
     }

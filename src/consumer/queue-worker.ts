@@ -249,8 +249,8 @@ export class QueueWorker {
         await broker
           .queue(queue)
           .work.register({ incarnation, leaseMs, manifest, settings, consumer: identity });
-        this.#session.registered(incarnation);
         heartbeats.hold(queue, incarnation);
+        this.#session.registered(incarnation);
         this.#loop.wake();
       } catch (error) {
         if (error instanceof TidemillError && FATAL.includes(error.code)) throw error;

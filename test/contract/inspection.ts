@@ -10,6 +10,7 @@ import {
   numbered,
   recoverFrom,
   request,
+  TestConsumer,
   until,
   type CreateHarness,
 } from './harness.ts';
@@ -311,6 +312,31 @@ export function describeInspection(createHarness: CreateHarness): void {
         heartbeat.beat();
         return gone > 0;
       });
+    });
+
+    test('renews in a queue that comes later, and no more in one whose lease is gone, of which it tells once', async () => {
+      await using harness = await createHarness();
+      const [first, later] = [harness.broker.queue('first'), harness.broker.queue('later')];
+      const lost = await consumerOf(first);
+      await recoverFrom(harness, lost);
+      const kept = await new TestConsumer(later, lost.incarnation).register();
+      const gone: string[] = [];
+      let renewed = 0;
+      await using heartbeat = harness.broker.startHeartbeat({
+        ...{ incarnation: kept.incarnation, queues: ['first'] },
+        ...{ leaseMs: LEASE_MS, renewEveryMs: LEASE_MS / 4, stallMs: LEASE_MS * 100 },
+        onCancellations: () => undefined,
+        onLeaseGone: (queue) => gone.push(queue),
+        onRenewal: (result) => (renewed += result === 'ok' ? 1 : 0),
+      });
+      heartbeat.add('later');
+      const startMs = await harness.broker.now();
+      await until(harness, 'three leases have passed', async () => {
+        heartbeat.beat();
+        assert.deepEqual((await later.work.recover()).ended, []);
+        return (await harness.broker.now()) - startMs > LEASE_MS * 3 && renewed > 8;
+      });
+      assert.deepEqual(gone, ['first']);
     });
   });
 }

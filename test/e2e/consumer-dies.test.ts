@@ -113,6 +113,19 @@ test('SIGTERM under load: short runs finish, long ones go back with no attempt u
   assert.equal(account.extraExecutions, 0);
 });
 
+test('a consumer whose first run blocks its event loop keeps the lease of it from the start', async (t) => {
+  await using fleet = await Fleet.start();
+  const flags = ['--lease', '4s', '--heartbeat', '500ms', '--concurrency', '1'];
+  // It waits for the consumer, which claims it with its first breath.
+  const ids = await fleet.enqueue('block', 1, { ms: 8_500 });
+  await fleet.consumer(...flags);
+  await until('the run began', () => fleet.executions() === 1);
+  await fleet.consumer(...flags);
+  const account = await fleet.account(ids, 30_000);
+  t.diagnostic(JSON.stringify(account));
+  assert.deepEqual(account, { runs: 1, lost: 0, settledTwice: 0, extraExecutions: 0 });
+});
+
 test('an IO task that blocks its event loop for twice the lease keeps its lease and runs once', async (t) => {
   await using fleet = await Fleet.start();
   // Long beside what the thread that renews the lease takes to start on a machine that is busy.

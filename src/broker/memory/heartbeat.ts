@@ -9,6 +9,7 @@ export class MemoryHeartbeat implements Heartbeat {
   readonly #clock: Clock;
   readonly #options: HeartbeatOptions;
   readonly #queueOf: (name: string) => Queue;
+  readonly #queues: Set<string>;
   #timer: Timer | undefined;
   #lastBeatMs: number;
   #unansweredSinceMs: number | undefined;
@@ -18,12 +19,13 @@ export class MemoryHeartbeat implements Heartbeat {
     this.#clock = clock;
     this.#options = options;
     this.#queueOf = queueOf;
+    this.#queues = new Set(options.queues);
     this.#lastBeatMs = clock.monotonic();
   }
 
   start(): this {
     this.#timer = this.#clock.after(this.#options.renewEveryMs, () => {
-      if (this.#mayRenew()) for (const name of this.#options.queues) void this.#renew(name);
+      if (this.#mayRenew()) for (const name of this.#queues) void this.#renew(name);
       if (!this.#disposed) this.start();
     });
     this.#timer.unref();
@@ -36,6 +38,10 @@ export class MemoryHeartbeat implements Heartbeat {
 
   unansweredSince(monotonicMs: number | undefined): void {
     this.#unansweredSinceMs = monotonicMs;
+  }
+
+  add(queue: string): void {
+    this.#queues.add(queue);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -55,8 +61,10 @@ export class MemoryHeartbeat implements Heartbeat {
     try {
       const { lease, cancellations } = await this.#queueOf(name).work.renew(incarnation);
       onRenewal(lease === 'held' ? 'ok' : 'lost');
-      if (lease === 'gone') onLeaseGone(name);
-      else if (cancellations.length > 0) onCancellations(name, cancellations);
+      if (lease === 'gone') {
+        this.#queues.delete(name);
+        onLeaseGone(name);
+      } else if (cancellations.length > 0) onCancellations(name, cancellations);
     } catch {
       onRenewal('error');
     }

@@ -31,6 +31,10 @@ export const BEATS = 0;
 /** Index of the mark of the oldest settle without an answer; 0: all are answered. It changes whenever the oldest does. */
 export const UNANSWERED = 1;
 
+/** Said to the thread later: renew in this queue, too. */
+export const AddedQueueSchema = z.object({ queue: z.string() });
+export type AddedQueue = z.output<typeof AddedQueueSchema>;
+
 /** What the thread reports of one queue. */
 export const HeartbeatReportSchema = z.discriminatedUnion('kind', [
   z.object({

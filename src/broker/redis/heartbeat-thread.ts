@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../runtime/clock.ts';
 import { Connection } from './connection.ts';
 import {
+  AddedQueueSchema,
   BEATS,
   HeartbeatSetupSchema,
   UNANSWERED,
@@ -26,11 +27,17 @@ function report(message: HeartbeatReport): void {
   parentPort?.postMessage(message);
 }
 
-async function renew(runner: ScriptRunner, queue: string, setup: HeartbeatSetup): Promise<void> {
+async function renew(
+  runner: ScriptRunner,
+  queue: string,
+  setup: HeartbeatSetup,
+  queues: Set<string>,
+): Promise<void> {
   const { meta } = queueKeys(setup.address.prefix ?? DEFAULT_PREFIX, queue);
   try {
     const [lease, cancellations] = asList(await runner.run('renew', meta, [setup.incarnation]));
     if (lease !== 'held') {
+      queues.delete(queue);
       report({ kind: 'gone', queue });
       return;
     }
@@ -64,6 +71,8 @@ async function main(): Promise<void> {
   const shared = new Int32Array(setup.shared);
   const connection = new Connection(setup.address, { timeoutMs: Math.max(setup.renewEveryMs, 500) });
   const runner = new ScriptRunner(connection);
+  const queues = new Set(setup.queues);
+  parentPort?.on('message', (message: unknown) => queues.add(AddedQueueSchema.parse(message).queue));
   const watch = new StallWatch(setup, systemClock.monotonic());
   let lastRenewalMs = Number.NEGATIVE_INFINITY;
   for (;;) {
@@ -72,7 +81,7 @@ async function main(): Promise<void> {
     if (verdict.kind === 'kill') killProcess(verdict.stalledMs, setup);
     if (verdict.kind === 'renew' && nowMs - lastRenewalMs >= setup.renewEveryMs) {
       lastRenewalMs = nowMs;
-      for (const queue of setup.queues) void renew(runner, queue, setup);
+      for (const queue of queues) void renew(runner, queue, setup, queues);
     }
     await systemClock.sleep(setup.renewEveryMs / LOOKS_PER_RENEWAL);
   }

@@ -8,6 +8,7 @@ import { unreachable } from '../../runtime/errors.ts';
 import type { ConsumerPort, Heartbeat, HeartbeatOptions } from '../broker.ts';
 import type { RedisAddress } from './client.ts';
 import {
+  type AddedQueue,
   BEATS,
   HeartbeatReportSchema,
   UNANSWERED,
@@ -31,7 +32,8 @@ export interface ThreadHeartbeatNeeds {
 
 export class ThreadHeartbeat implements Heartbeat {
   readonly #options: HeartbeatOptions;
-  readonly #setup: HeartbeatSetup;
+  readonly #setup: Omit<HeartbeatSetup, 'queues'>;
+  readonly #queues: Set<string>;
   readonly #shared = new Int32Array(new SharedArrayBuffer(8));
   readonly #needs: ThreadHeartbeatNeeds;
   #worker: Worker;
@@ -45,9 +47,10 @@ export class ThreadHeartbeat implements Heartbeat {
     const { incarnation, queues, leaseMs, renewEveryMs, stallMs } = options;
     this.#options = options;
     this.#needs = needs;
+    this.#queues = new Set(queues);
     this.#setup = {
       address: plainAddress(needs.address),
-      ...{ incarnation, queues: [...queues], leaseMs, renewEveryMs, stallMs },
+      ...{ incarnation, leaseMs, renewEveryMs, stallMs },
       shared: this.#shared.buffer,
     };
     this.#worker = this.#start();
@@ -64,6 +67,12 @@ export class ThreadHeartbeat implements Heartbeat {
     Atomics.store(this.#shared, UNANSWERED, monotonicMs === undefined ? 0 : this.#marks);
   }
 
+  add(queue: string): void {
+    this.#queues.add(queue);
+    // A thread that is still starting reads it once it listens; one that has ended gets it with its next start.
+    this.#worker.postMessage({ queue } satisfies AddedQueue);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
@@ -74,7 +83,9 @@ export class ThreadHeartbeat implements Heartbeat {
   }
 
   #start(): Worker {
-    const worker = new Worker(threadUrl(), { workerData: this.#setup });
+    const worker = new Worker(threadUrl(), {
+      workerData: { ...this.#setup, queues: [...this.#queues] } satisfies HeartbeatSetup,
+    });
     worker.unref();
     const bridge = new AbortController();
     this.#bridge = bridge;
@@ -88,7 +99,7 @@ export class ThreadHeartbeat implements Heartbeat {
     worker.on('exit', () => {
       if (this.#isDisposed) return;
       bridge.abort();
-      for (const _queue of this.#options.queues) this.#options.onRenewal('error');
+      for (const _queue of this.#queues) this.#options.onRenewal('error');
       this.#restart = this.#needs.clock
         .after(this.#options.renewEveryMs, () => {
           this.#worker = this.#start();
@@ -100,10 +111,10 @@ export class ThreadHeartbeat implements Heartbeat {
 
   /** Until the thread has reported. Never rejects. */
   async #renewHere(signal: AbortSignal): Promise<void> {
-    const { queues, renewEveryMs } = this.#options;
+    const { renewEveryMs } = this.#options;
     const isOver = (): boolean => signal.aborted;
     while (!isOver()) {
-      const reports = await Promise.all(queues.map((queue) => this.#renewOne(queue)));
+      const reports = await Promise.all([...this.#queues].map((queue) => this.#renewOne(queue)));
       if (!isOver()) reports.forEach((report) => this.#receive(report));
       await this.#needs.clock.sleep(renewEveryMs, signal);
     }
@@ -128,6 +139,8 @@ export class ThreadHeartbeat implements Heartbeat {
         onRenewal('error');
         break;
       case 'gone':
+        // Loop and thread may both have asked; an incarnation that ended never comes back.
+        if (!this.#queues.delete(report.queue)) break;
         onRenewal('lost');
         onLeaseGone(report.queue);
         break;
