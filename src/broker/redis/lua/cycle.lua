@@ -18,7 +18,7 @@ end
 woken[lease.id] = true
 renew(lease)
 local answers, gone = settle_all(lease, 4)
-if gone > 0 then trim_history(gone + 16) end
+if gone > 0 then trim_history(gone + 16, true) end
 commit()
 
 -- When this incarnation should look after what becomes due. One at a time has this duty: if all waited for the same

@@ -8,6 +8,7 @@
 local BASE = string.sub(KEYS[1], 1, -5)
 local FORMAT = 1
 local call = redis.call
+local find, sub = string.find, string.sub
 
 -- `..` prints 1764000000000000 as 1.764e+15.
 local function int(number) return string.format('%.0f', number) end
@@ -98,7 +99,9 @@ local META_DEFAULTS = {
   retainFailedBytes = 67108864, maxPending = 5000000, maxPendingPerSchedule = 1000, maxDeliveries = 3,
 }
 -- Fields are read when they are first needed; those that most scripts need, at once.
-local META_HOT = { 'format', 'pending', 'running', 'tokens', 'paused' }
+local META_HOT = {
+  'format', 'pending', 'running', 'tokens', 'paused', 'heardUntilMs', 'bytesSucceeded', 'retainSucceededBytes', 'retainSucceededMs',
+}
 
 local function read_meta(field, text) return number_of(text) or META_DEFAULTS[field] end
 

@@ -27,7 +27,7 @@ local function claimed_head(head, incarnation)
 end
 
 -- Printable ASCII without space: an id stands among the fields of held hashes, and must come back from a client as it went.
-local function is_id(id) return id ~= '' and not string.find(id, '[^!-~]') end
+local function is_id(id) return find(id, '^[!-~]+$') ~= nil end
 
 local function hand_out(lease, run, token)
   if run.head.expires ~= '' then write('ZREM', EXPIRING, run.id) end
@@ -42,24 +42,42 @@ local function is_expired(run)
   return run.head.attempt == 0 and run.head.expires ~= '' and tonumber(run.head.expires) <= NOW
 end
 
--- Hands out a run that has no expiry, at a fraction of the cost of `hand_out`; false when the run is not as plain as that.
-local function hand_out_plain(lease, lane, id, text, token)
-  if not text or #text > MOST_BYTES or taken.ids[id] or open_runs[id] ~= nil or not is_id(id) then return false end
-  local head_end = string.find(text, '\n', 1, true)
-  local head = head_end and parse_head(string.sub(text, 1, head_end - 1))
-  if not head or head.state ~= 'p' or head.suspect == '1' or head.expires ~= '' then return false end
-  local outcome_end = string.find(text, '\n', head_end + 1, true)
-  local identity_end = outcome_end and string.find(text, '\n', outcome_end + 1, true)
-  local identity = identity_end and parse_identity(string.sub(text, outcome_end + 1, identity_end - 1))
-  if not identity or identity.lane ~= lane then return false end
-  local new_text = claimed_head(head, lease.id) .. string.sub(text, head_end)
-  put_plain(id, new_text)
-  -- Should its id stand twice in its lane, the second is a ghost.
-  taken.ids[id] = true
-  local count = #taken.claimed
-  taken.claimed[count + 1], taken.claimed[count + 2] = id, new_text
-  taken.holdings[count + 1], taken.holdings[count + 2] = id, token
-  return true
+-- Whether runs with this opening can be handed out by `hand_out_plain`, and the head that they get.
+local function prepare_opening(lease, opening)
+  local head = opening.head
+  opening.waits = head.state == 'p' and head.suspect ~= '1' and head.expires == ''
+  opening.claimed = opening.waits and claimed_head(head, lease.id)
+end
+
+-- The record of a run that has no expiry, as it is handed out, at a fraction of the cost of `hand_out`; nil when the run is
+-- not as plain as that.
+local function plain_record(lease, lane, text)
+  local opening = opening_of(text)
+  if not opening then return nil end
+  if opening.waits == nil then prepare_opening(lease, opening) end
+  if not opening.waits or opening.lane ~= lane then return nil end
+  return opening.claimed .. sub(text, opening.head_end)
+end
+
+-- Hands out a run that is not plain, or does what is to be done about an id that is not to be handed out.
+local function take_one(lease, lane, id, text, token)
+  local run
+  if text and not taken.ids[id] then run = #text <= MOST_BYTES and is_id(id) and open_run(id, text) end
+  local waits_here = run and run.head.state == 'p' and lane_of(run) == lane
+  if waits_here and not is_expired(run) then
+    hand_out(lease, run, token)
+    return 1
+  end
+  count_ghost(lane, -1)
+  if waits_here then
+    finish(run, 'x', '')
+  elseif run == false then
+    bury(id, lane, 'p', text)
+  elseif run and run.head.state == 'p' then
+    -- A ghost of an id that was used again for another task; or something else put it here, and only here.
+    lane_push(lane_of(run), id, false)
+  end
+  return 0
 end
 
 -- Hands out up to `count` runs from the front of a lane; returns how many.
@@ -67,28 +85,22 @@ local function take_from(lease, lane, count, token)
   local from = offsets[lane] or 0
   local ids = call('LRANGE', lane_key(lane), from, from + count - 1)
   local texts, handed = get_many(RUNS, ids), 0
-  for index, id in ipairs(ids) do
-    local text, run = texts[index], nil
-    local is_plain = hand_out_plain(lease, lane, id, text, token)
-    if not is_plain and text and not taken.ids[id] then
-      run = #text <= MOST_BYTES and is_id(id) and open_run(id, text)
-    end
-    local waits_here = run and run.head.state == 'p' and lane_of(run) == lane
-    if is_plain then
-      handed = handed + 1
-    elseif waits_here and not is_expired(run) then
-      hand_out(lease, run, token)
+  local seen, claimed, holdings = taken.ids, taken.claimed, taken.holdings
+  local last = #claimed
+  for index = 1, #ids do
+    local id, text = ids[index], texts[index]
+    local record = text and #text <= MOST_BYTES and not seen[id] and open_runs[id] == nil and find(id, '^[!-~]+$')
+      and plain_record(lease, lane, text)
+    if record then
+      -- Should its id stand twice in its lane, the second is a ghost.
+      seen[id] = true
+      claimed[last + 1], claimed[last + 2] = id, record
+      holdings[last + 1], holdings[last + 2] = id, token
+      last = last + 2
       handed = handed + 1
     else
-      count_ghost(lane, -1)
-      if waits_here then
-        finish(run, 'x', '')
-      elseif run == false then
-        bury(id, lane, 'p', text)
-      elseif run and run.head.state == 'p' then
-        -- A ghost of an id that was used again for another task; or something else put it here, and only here.
-        lane_push(lane_of(run), id, false)
-      end
+      handed = handed + take_one(lease, lane, id, text, token)
+      last = #claimed
     end
   end
   offsets[lane] = from + #ids
@@ -258,6 +270,7 @@ local function claim(lease, wanted)
   end
   for lane, count in pairs(offsets) do write('LTRIM', lane_key(lane), count, -1) end
   if #taken.holdings > 0 then set_meta('tokens', meta.tokens + 1) end
+  write_many('HSET', RUNS, taken.claimed)
   write_many('HSET', lease.key, taken.holdings)
   if wanted then write('DEL', BASE .. 'wake:' .. lease.id) end
   return any_more, token

@@ -93,20 +93,21 @@ local plain = { count = 0, bytes = 0, by_task = {} }
 
 -- Returns false when the run is not as plain as that; then nothing was done.
 local function succeed_plain(id, text, result)
-  local head_end = string.find(text, '\n', 1, true)
-  local head = head_end and parse_head(string.sub(text, 1, head_end - 1))
-  if not head or head.state ~= 'r' or open_runs[id] ~= nil or string.find(id, '@', 1, true) then return false end
-  local outcome_end = string.find(text, '\n', head_end + 1, true)
-  local identity_end = outcome_end and string.find(text, '\n', outcome_end + 1, true)
-  local identity = identity_end and parse_identity(string.sub(text, outcome_end + 1, identity_end - 1))
-  if not identity or identity.uid ~= '' then return false end
-  local new_text = ended_head(head, 's') .. '\n' .. result .. string.sub(text, outcome_end)
+  if open_runs[id] ~= nil then return false end
+  local opening, is_alone = opening_of(text)
+  if not is_alone or opening.head.state ~= 'r' then return false end
+  local head = opening.succeeded
+  if not head then
+    head = ended_head(opening.head, 's') .. '\n'
+    opening.succeeded = head
+  end
+  local new_text = head .. result .. sub(text, opening.outcome_end)
   put_plain(id, new_text)
   ended.done[#ended.done + 1] = id
   ended.all[#ended.all + 1] = id
   plain.count = plain.count + 1
   plain.bytes = plain.bytes + #new_text + #id + 96
-  plain.by_task[identity.task] = (plain.by_task[identity.task] or 0) + 1
+  plain.by_task[opening.task] = (plain.by_task[opening.task] or 0) + 1
   return true
 end
 
@@ -221,9 +222,17 @@ local function trim_list(list, pending, bytes_field, budget, kept_ms, limit)
 end
 
 -- Keeps ended runs within age and budget; returns how many records were dropped. To be called before `commit`.
-local function trim_history(limit)
-  return trim_list(DONE, ended.done, 'bytesSucceeded', meta.retainSucceededBytes, meta.retainSucceededMs, limit)
-    + trim_list(DEAD, ended.dead, 'bytesFailed', meta.retainFailedBytes, meta.retainFailedMs, limit)
+-- only_grown: leaves alone the list to which this script adds nothing. It cannot have come over its budget, and what is
+-- too old there goes when its time comes (`next_retention_due`).
+local function trim_history(limit, only_grown)
+  local dropped = 0
+  if not only_grown or #ended.done > 0 then
+    dropped = trim_list(DONE, ended.done, 'bytesSucceeded', meta.retainSucceededBytes, meta.retainSucceededMs, limit)
+  end
+  if not only_grown or #ended.dead > 0 then
+    dropped = dropped + trim_list(DEAD, ended.dead, 'bytesFailed', meta.retainFailedBytes, meta.retainFailedMs, limit)
+  end
+  return dropped
 end
 
 -- When the oldest ended run is past its age; nil when none is kept.

@@ -52,6 +52,38 @@ local function parse_identity(text)
   return identity or nil
 end
 
+-- The opening of a record: all up to its lane. Runs of one lane that were enqueued in the same millisecond, or claimed
+-- together, share it, so a record that begins as the one before need not be parsed: that is most of what a queue does.
+-- { text, plain (with the rest of the identity of a run of no schedule), head, head_end, outcome_end, lane, task }
+local last_opening
+
+local function parse_opening(text)
+  local head_end = string.find(text, '\n', 1, true)
+  local outcome_end = head_end and string.find(text, '\n', head_end + 1, true)
+  local lane = outcome_end and string.match(text, '^([hml]:[^;\n]+);[^;\n]*;[^;\n]*\n', outcome_end + 1)
+  local head = lane and parse_head(string.sub(text, 1, head_end - 1))
+  if not head then return nil end
+  local opening = string.sub(text, 1, outcome_end + #lane + 1)
+  return {
+    text = opening, plain = opening .. ';\n', head = head, head_end = head_end, outcome_end = outcome_end,
+    lane = lane, task = string.sub(lane, 3),
+  }
+end
+
+-- Returns the opening of a record, and whether its run belongs to no schedule; nil when the text is no record.
+local function opening_of(text)
+  local last = last_opening
+  if last then
+    if find(text, last.plain, 1, true) == 1 then return last, true end
+    if find(text, last.text, 1, true) == 1 and find(text, '^[^;\n]*;[^;\n]*\n', #last.text + 1) then
+      return last, false
+    end
+  end
+  last_opening = parse_opening(text) or last
+  if last_opening == last then return nil end
+  return last_opening, find(text, last_opening.plain, 1, true) == 1
+end
+
 -- A run from its text; nil when the text is no record.
 local function parse_run(id, text)
   local head_end = string.find(text, '\n', 1, true)

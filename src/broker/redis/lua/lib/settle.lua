@@ -4,6 +4,7 @@
 -- Fields of one run in a group, by outcome: S succeeded without result, s with result, f failed, r retry, b released,
 -- c cancelled, j rejected.
 local FIELDS = { S = 1, s = 2, f = 2, r = 3, b = 2, c = 2, j = 2 }
+local SUCCEEDS = { S = true, s = true }
 -- How long a rejected run that goes back is kept away (REJECTED_DELAY_MS in broker.ts).
 local REJECTED_DELAY_MS = 1000
 
@@ -75,9 +76,6 @@ end
 
 -- Settles one run that is held under the token given; answers s, r, or u when there is no record to settle.
 local function settle_held(lease, id, text, kind, place, reason)
-  if text and not reason and (kind == 'S' or kind == 's') then
-    if succeed_plain(id, text, kind == 's' and ARGV[place + 1] or '') then return 's' end
-  end
   local run = text and open_run(id, text)
   -- A held run without a readable record was tampered with; there is nothing to settle but the holding.
   if not run or run.head.state ~= 'r' then return 'u' end
@@ -92,7 +90,12 @@ local function settle_all(lease, first)
   local answers, gone, seen = {}, {}, {}
   for index, id in ipairs(ids) do
     local value, group, answer = values[index], groups[index], 'u'
-    if value and not seen[id] then
+    local succeeds = value == group.token and SUCCEEDS[group.kind] and texts[index] and not seen[id]
+    if succeeds and succeed_plain(id, texts[index], group.kind == 's' and ARGV[places[index] + 1] or '') then
+      answer = 's'
+      seen[id] = true
+      gone[#gone + 1] = id
+    elseif value and not seen[id] then
       local token, reason = value, nil
       if value ~= group.token then token, reason = parse_holding(value) end
       if token == group.token then answer = settle_held(lease, id, texts[index], group.kind, places[index], reason) end
