@@ -3,6 +3,7 @@
  * CommonJS, from a bundler, with its types, and by its command.
  */
 import { spawnSync } from 'node:child_process';
+import { buildSync } from 'esbuild';
 import { z } from 'zod';
 import { checkInit } from './check-init.ts';
 import { checkOldNode } from './check-old-node.ts';
@@ -55,13 +56,12 @@ const CLIENT = 'console.log(typeof connect);';
 
 /** What the tarball may hold, and what it must. */
 const SHIPPED =
-  /^package\/(package\.json|LICENSE|README\.md|CHANGELOG\.md|bin\/[\w-]+\.js|crds\/[\w.]+\.yaml|dist\/build\.json|dist\/[\w./-]+\.(js|d\.ts))$/;
+  /^package\/(package\.json|LICENSE|README\.md|CHANGELOG\.md|bin\/[\w-]+\.js|crds\/[\w.]+\.yaml|dist\/[\w./-]+\.(js|d\.ts))$/;
 const NEEDED = [
   'dist/index.js',
   'dist/index.d.ts',
   'dist/client.d.ts',
   'dist/testing.d.ts',
-  'dist/build.json',
   'crds/tidemill.dev_scheduledtasks.yaml',
   'LICENSE',
 ];
@@ -91,8 +91,11 @@ function checkBundle(project: Stranger): void {
   // Away from node_modules and from every file of the package: what the client needs is in the bundle.
   using alone = new Stranger('bundle');
   const out = alone.path('out.cjs');
-  const options = ['--bundle', '--platform=node', '--format=cjs', `--outfile=${out}`, '--log-level=warning'];
-  project.node(tool('esbuild/bin/esbuild'), 'bundle-me.mjs', ...options);
+  // Not by its command, which is a script or a binary as npm was told to run install scripts or not.
+  buildSync({
+    ...{ absWorkingDir: project.folder, entryPoints: ['bundle-me.mjs'], outfile: out },
+    ...{ bundle: true, platform: 'node', format: 'cjs', logLevel: 'warning' },
+  });
   expect(alone.node(out), 'function', 'tidemill/client from a bundle, alone in a folder');
 }
 

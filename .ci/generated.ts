@@ -126,8 +126,8 @@ function helpOf(command: Command, path: string): string {
   );
 }
 
-function commands(): Promise<string> {
-  const surroundings = { io: processIo(), knownVariables: new Set<string>(), done: () => undefined };
+async function commands(): Promise<string> {
+  const surroundings = { io: processIo(), done: () => undefined };
   const exitCodes = table(
     ['code', 'meaning'],
     EXIT_MEANINGS.map(({ code, meaning }) => [String(code), meaning]),
@@ -135,7 +135,7 @@ function commands(): Promise<string> {
   return page(
     'Commands',
     `Exit codes, for scripts:\n\n${exitCodes}`,
-    helpOf(createProgram(surroundings), '') + helpOf(createPlugin(surroundings), ''),
+    helpOf(await createProgram(surroundings), '') + helpOf(createPlugin(surroundings), ''),
   );
 }
 

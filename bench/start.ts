@@ -5,12 +5,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { z } from 'zod';
 import { RedisServer } from '../test/support/redis-server.ts';
 import { job } from './lib/job.ts';
 import { sharedNowMs } from './lib/measured-process.ts';
 import { readOptions, type NumberFlag } from './lib/options.ts';
 import { linkTidemill } from './lib/peers.ts';
-import { nextStartOf } from './lib/ping.ts';
 import { plainModules } from './lib/plain-modules.ts';
 import { printJson, printTable, rounded } from './lib/report.ts';
 import { median } from './lib/statistics.ts';
@@ -29,45 +30,74 @@ const tasks = plainModules('tidemill/ten-tasks.ts', 'lib/start-report.ts', 'lib/
 await using redis = await RedisServer.start({ aof });
 await using client = await connect(redis.url);
 
-/** Its children are under way meanwhile, and are not waited for. */
-async function consumerReadyMs(): Promise<number> {
+const Start = z.object({ atMs: z.number(), cpuMs: z.number() });
+
+interface Sample {
+  readonly ms: number;
+  /** Of all threads of the process, not of its children. A busy machine changes it less than the time. */
+  readonly cpuMs: number;
+}
+
+/** Its children are not waited for. */
+async function consumerReady(): Promise<Sample> {
   await client.enqueue('first', job(0));
   const sinceMs = sharedNowMs();
   await using consumer = tidemill('consumer', { redis: redis.url, args: ['--tasks', tasks] });
-  const { atMs } = await nextStartOf(consumer)();
+  const { atMs, cpuMs } = await consumer.next(Start);
   await consumer.stop();
-  return atMs - sinceMs;
+  return { ms: atMs - sinceMs, cpuMs };
 }
 
-async function exitMs(args: readonly string[]): Promise<number> {
+/** Preloaded; its cost is that of `node -e 0`, too. */
+const TELL_CPU = `data:text/javascript,${encodeURIComponent(
+  "process.on('exit', () => { const { user, system } = process.cpuUsage(); process.stderr.write(`CPU ${(user + system) / 1e3}\\n`); });",
+)}`;
+
+async function untilExit(args: readonly string[]): Promise<Sample> {
   const sinceMs = sharedNowMs();
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.execPath, ['--import', TELL_CPU, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const said = text(child.stderr);
   await once(child, 'exit');
-  return sharedNowMs() - sinceMs;
+  const ms = sharedNowMs() - sinceMs;
+  const cpuMs = /^CPU ([\d.]+)$/m.exec(await said)?.[1];
+  if (cpuMs === undefined) throw new Error(`${args.join(' ')} did not tell its CPU time: ${await said}`);
+  return { ms, cpuMs: Number(cpuMs) };
 }
 
-const samples = { consumer: [] as number[], help: [] as number[], node: [] as number[] };
+const samples = { consumer: [] as Sample[], help: [] as Sample[], node: [] as Sample[] };
 for (let round = 1; round <= size('rounds'); round += 1) {
-  samples.node.push(await exitMs(['-e', '0']));
-  samples.help.push(await exitMs([BINARY, '--help']));
-  samples.consumer.push(await consumerReadyMs());
+  samples.node.push(await untilExit(['-e', '0']));
+  samples.help.push(await untilExit([BINARY, '--help']));
+  samples.consumer.push(await consumerReady());
 }
+const wholeMedian = (of: readonly Sample[], pick: (sample: Sample) => number): number =>
+  rounded(median(of.map(pick)), 0);
+const msOf = (of: readonly Sample[]): number => wholeMedian(of, ({ ms }) => ms);
+const cpuMsOf = (of: readonly Sample[]): number => wholeMedian(of, ({ cpuMs }) => cpuMs);
 const result = {
   name: 'start',
-  consumerReadyMs: rounded(median(samples.consumer), 0),
-  helpMs: rounded(median(samples.help), 0),
-  nodeMs: rounded(median(samples.node), 0),
+  consumerReadyMs: msOf(samples.consumer),
+  helpMs: msOf(samples.help),
+  nodeMs: msOf(samples.node),
+  cpuMs: {
+    consumer: cpuMsOf(samples.consumer),
+    help: cpuMsOf(samples.help),
+    node: cpuMsOf(samples.node),
+  },
 };
 printTable(
-  ['start', 'ms', 'of node -e 0'],
+  ['start', 'ms', 'of node -e 0', 'CPU ms'],
   [
     [
       'tidemill consumer, ten tasks, first line of a waiting run',
       result.consumerReadyMs,
       ratio(result.consumerReadyMs),
+      result.cpuMs.consumer,
     ],
-    ['tidemill --help', result.helpMs, ratio(result.helpMs)],
-    ['node -e 0', result.nodeMs, ''],
+    ['tidemill --help', result.helpMs, ratio(result.helpMs), result.cpuMs.help],
+    ['node -e 0', result.nodeMs, '', result.cpuMs.node],
   ],
 );
 printJson(json, result);

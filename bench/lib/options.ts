@@ -16,32 +16,39 @@ export interface Options<Names extends string> {
 
 /**
  * Prints the help and ends the process when asked to.
- * @param hasAof - false where the bench does not start the Redis
+ * @param hasAof - false where the bench does not start the Redis, or measures with and without
+ * @param short - the defaults with `--short`, where there is such a flag
  */
 export function readOptions<Names extends string>(
   bench: string,
   summary: string,
   flags: Readonly<Record<Names, NumberFlag>>,
-  { hasAof = true }: { readonly hasAof?: boolean } = {},
+  {
+    hasAof = true,
+    short,
+  }: { readonly hasAof?: boolean; readonly short?: Readonly<Partial<Record<Names, number>>> } = {},
 ): Options<Names> {
   const sizes = Object.fromEntries(Object.keys(flags).map((name) => [name, { type: 'string' } as const]));
   const { values } = parseArgs({
     options: {
       ...sizes,
       ...(hasAof ? { aof: { type: 'boolean' } as const } : {}),
+      ...(short === undefined ? {} : { short: { type: 'boolean' } as const }),
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   const given: Readonly<Record<string, unknown>> = values;
   if (given['help'] === true) {
-    console.log(helpText(bench, summary, flags, hasAof));
+    console.log(helpText(bench, summary, flags, { hasAof, hasShort: short !== undefined }));
     process.exit(0);
   }
+  const defaultOf = (name: Names): number =>
+    (given['short'] === true ? short?.[name] : undefined) ?? flags[name].default;
   return {
     json: given['json'] === true,
     aof: given['aof'] === true,
-    size: (name) => numberOf(name, given[name] ?? flags[name].default),
+    size: (name) => numberOf(name, given[name] ?? defaultOf(name)),
   };
 }
 
@@ -49,7 +56,7 @@ function helpText(
   bench: string,
   summary: string,
   flags: Readonly<Record<string, NumberFlag>>,
-  hasAof: boolean,
+  { hasAof, hasShort }: { readonly hasAof: boolean; readonly hasShort: boolean },
 ): string {
   const rows = [
     ...Object.entries(flags).map(([flag, { help, default: value }]) => [
@@ -57,6 +64,7 @@ function helpText(
       `${help} (default ${value})`,
     ]),
     ...(hasAof ? [['--aof', 'Redis keeps a journal, synced each second (default: it keeps nothing)']] : []),
+    ...(hasShort ? [['--short', 'small sizes: shows that it works, and measures little']] : []),
     ['--json', 'the last line is the result as one JSON object'],
     ['--help', 'this text'],
   ];

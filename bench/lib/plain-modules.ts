@@ -21,6 +21,14 @@ export function plainModules(first: string, ...others: readonly string[]): strin
   return plainPath(first);
 }
 
+/** @returns the path of a module with this text, from which `tidemill` can be imported */
+export function generatedModule(name: string, text: string): string {
+  mkdirSync(PLAIN, { recursive: true });
+  writeFileSync(join(PLAIN, 'package.json'), '{"type":"module"}');
+  writeFileSync(plainPath(name), text);
+  return plainPath(name);
+}
+
 function plainPath(path: string): string {
   return join(PLAIN, path.replace(/\.ts$/, '.js'));
 }

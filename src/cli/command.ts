@@ -1,11 +1,20 @@
 /** How a command is declared: names, help, settings and options as data, and one function that does the work. */
 import { type Command, Option } from 'commander';
 import type { z } from 'zod';
-import { type Rule, readSettings, settingsOf, type SettingInfo, variableOf } from '../runtime/config.ts';
+import {
+  type Rule,
+  readSettings,
+  settingsOf,
+  type SettingInfo,
+  variableOf,
+  variablesOf,
+} from '../runtime/config.ts';
 import { didYouMean } from '../task/near-names.ts';
+import { type CommandHead, sentence } from './command-heads.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
 import { reportError } from './report-error.ts';
+import { COMMAND_SETTINGS } from './settings.ts';
 
 /** One call of a command, everything parsed. */
 export interface Call<S extends z.ZodObject, O extends z.ZodObject> {
@@ -26,13 +35,12 @@ export interface OptionDeclaration {
   readonly repeatable?: boolean;
 }
 
-export interface CommandDeclaration<S extends z.ZodObject, O extends z.ZodObject> {
-  readonly name: string;
-  readonly summary: string;
+export interface CommandDeclaration<S extends z.ZodObject, O extends z.ZodObject> extends Omit<
+  CommandHead,
+  'isGroup'
+> {
   /** More than the summary, where that is needed. */
   readonly details?: string;
-  /** As commander wants them: `<task>`, `[manifests...]`, with their help. */
-  readonly args?: readonly (readonly [syntax: string, help: string])[];
   /** Whole command lines. */
   readonly examples: readonly string[];
   readonly settings: S;
@@ -45,11 +53,15 @@ export interface CommandDeclaration<S extends z.ZodObject, O extends z.ZodObject
   readonly run: (call: Call<S, O>) => Promise<ExitCode>;
 }
 
-/** What the commands share: the world, the variables that any of them knows, and where the exit code goes. */
+/** What the commands share: the world, and where the exit code goes. */
 export interface Surroundings {
   readonly io: Io;
-  readonly knownVariables: ReadonlySet<string>;
   readonly done: (code: ExitCode) => void;
+}
+
+/** A command that only holds others. */
+export function addGroup(parent: Command, { name, summary }: CommandHead): Command {
+  return parent.command(name).summary(summary).description(sentence(summary));
 }
 
 export function addCommand<S extends z.ZodObject, O extends z.ZodObject>(
@@ -58,7 +70,7 @@ export function addCommand<S extends z.ZodObject, O extends z.ZodObject>(
   surroundings: Surroundings,
 ): void {
   const { name, summary, details, args = [], examples, settings, flags = [] } = declaration;
-  const description = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+  const description = sentence(summary);
   const command = parent
     .command(name)
     .summary(summary)
@@ -94,7 +106,7 @@ interface Found {
 async function runCommand<S extends z.ZodObject, O extends z.ZodObject>(
   { settings, rules = [], options, run }: CommandDeclaration<S, O>,
   { opts, flagTexts, args }: Found,
-  { io, knownVariables }: Surroundings,
+  { io }: Surroundings,
 ): Promise<ExitCode> {
   const json = opts['json'] === true;
   const parsed = options.safeParse(opts);
@@ -104,6 +116,7 @@ async function runCommand<S extends z.ZodObject, O extends z.ZodObject>(
   }
   const { environment, readFile } = io;
   try {
+    const knownVariables = variablesOf(Object.values(COMMAND_SETTINGS));
     const sources = { flags: flagTexts, environment, readFile, knownVariables, didYouMean };
     const given = settingsOf(settings).flatMap(({ info }) => {
       const isGiven = flagTexts[info.flag] !== undefined || (environment[variableOf(info)] ?? '') !== '';

@@ -1,30 +1,25 @@
 /** The command `tidemill`: puts the commands together and turns whatever they end with into an exit code. */
 import { Command, CommanderError } from 'commander';
-import { variablesOf } from '../runtime/config.ts';
 import type { Surroundings } from './command.ts';
-import { COMMANDS } from './commands.ts';
+import { addCommands, calledBy, type Whole } from './commands.ts';
 import { EXIT, EXIT_MEANINGS, type ExitCode } from './exit-codes.ts';
 import { type Io, processIo } from './io.ts';
 import { reportError } from './report-error.ts';
-import { COMMAND_SETTINGS } from './settings.ts';
 import { VERSION_LINE } from './version.ts';
 
-export type CreateProgram = (surroundings: Surroundings) => Command;
+export type CreateProgram = (surroundings: Surroundings, whole: Whole) => Command | Promise<Command>;
 
-/** Runs one command line. Never rejects. */
+/** Runs one command line. Rejects only where the command cannot be loaded: the install is broken. */
 export async function main(
   argv: readonly string[],
   io: Io,
   create: CreateProgram = createProgram,
 ): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
-  const program = create({
-    io,
-    knownVariables: variablesOf(Object.values(COMMAND_SETTINGS)),
-    done: (result) => {
-      code = result;
-    },
-  });
+  const done = (result: ExitCode): void => {
+    code = result;
+  };
+  const program = await create({ io, done }, calledBy(argv));
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return code;
@@ -35,13 +30,14 @@ export async function main(
   }
 }
 
-export function createProgram(surroundings: Surroundings): Command {
+/** @param whole - the commands that can be called; default: all */
+export async function createProgram(surroundings: Surroundings, whole: Whole = () => true): Promise<Command> {
   const program = newProgram(surroundings.io, {
     name: 'tidemill',
     description: 'Kubernetes-native scheduler and task queue in TypeScript, on Redis.',
     example: 'tidemill dev schedules/ --tasks src/tasks.ts',
   });
-  for (const add of COMMANDS) add(program, surroundings);
+  await addCommands(program, surroundings, whole);
   return program;
 }
 

@@ -5,6 +5,7 @@ import { messageOf, ProblemsError } from '../runtime/errors.ts';
 import { optionalSetting, type Rule, rule, textSetting } from '../runtime/config.ts';
 import type { Io } from './io.ts';
 import { readRedisUrl, REDIS_URL_RULE } from './redis-url.ts';
+import { quoted } from '../runtime/printable.ts';
 
 const URL_INFO = {
   flag: 'redis',
@@ -178,7 +179,7 @@ function readCa(path: string, readFile: (path: string) => string): string {
   try {
     return readFile(path);
   } catch (cause) {
-    const message = `the file ${JSON.stringify(path)} cannot be read: ${messageOf(cause)}`;
+    const message = `the file ${quoted(path, 200)} cannot be read: ${messageOf(cause)}`;
     throw new ProblemsError('CONFIG_INVALID', 'these settings are wrong:', [{ at: '--redis-ca', message }], {
       cause,
     });

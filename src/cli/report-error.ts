@@ -1,11 +1,12 @@
 /** Shows why a command failed: to a person as sentences, with `--json` as one line that a program can read. */
 import { messageOf, ProblemsError, TidemillError } from '../runtime/errors.ts';
+import { escapeRisky, plainLines } from '../runtime/printable.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { type Io, styled } from './io.ts';
 
 export function reportError(error: unknown, io: Io, json: boolean): ExitCode {
-  if (json) io.stderr.write(`${JSON.stringify({ error: errorObject(error) })}\n`);
-  else io.stderr.write(`${styled(io, 'red', 'error:')} ${errorText(error)}\n`);
+  if (json) io.stderr.write(`${escapeRisky(JSON.stringify({ error: errorObject(error) }))}\n`);
+  else io.stderr.write(`${styled(io, 'red', 'error:')} ${plainLines(errorText(error))}\n`);
   return error instanceof TidemillError ? exitCodeOf(error.code) : EXIT.failure;
 }
 

@@ -292,6 +292,14 @@ export const InspectSettings = z.object({ ...REDIS, queue: optionalQueue });
 export const QueuesSettings = z.object(REDIS);
 export const ScheduleSettings = z.object({ ...REDIS, install });
 export const WhySettings = z.object({ ...REDIS, install, namespace });
+export const RedisAclSettings = z.object({
+  prefix: REDIS.prefix,
+  queue: optionalSetting(
+    { ...QUEUE, help: 'the only queue whose keys they may touch', defaultNote: 'all queues' },
+    QUEUE_RULE,
+    nameText,
+  ),
+});
 export const ExportSettings = z.object({ tasks });
 export const NextSettings = z.object({ ...OPTIONAL_REDIS, install, namespace });
 export const DoctorSettings = z.object({
@@ -320,6 +328,7 @@ export const COMMAND_SETTINGS: Readonly<Record<string, z.ZodObject>> = {
   scheduler: SchedulerSettings,
   controller: ControllerSettings,
   rbac: RbacSettings,
+  'redis-acl': RedisAclSettings,
   run: RunSettings,
   runs: InspectSettings,
   queues: QueuesSettings,

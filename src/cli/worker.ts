@@ -71,6 +71,8 @@ export interface WorkerOptions extends WorkerLimits {
   readonly renewEveryMs?: number;
   readonly observer?: ConsumerObserver;
   readonly poolObserver?: PoolObserver;
+  /** Children are forked after it, or when the first run wants one. Default: at once. */
+  readonly childrenAfter?: Promise<unknown>;
   readonly loopLag?: LoopLag;
 }
 
@@ -86,7 +88,7 @@ export class WorkerParts implements AsyncDisposable {
     this.#pool = pool;
   }
 
-  /** Opens the dependencies of the tasks and forks the first children. */
+  /** Opens the dependencies of the tasks, and the pool of children. */
   static async open(options: WorkerOptions): Promise<WorkerParts> {
     const { tasks, log } = options;
     const app = await openApp(tasks.app, { log });
@@ -141,6 +143,7 @@ function openPool({
   killGraceMs,
   childHeapBytes,
   poolObserver,
+  childrenAfter,
 }: WorkerOptions): CpuPool | undefined {
   if (cpuConcurrency === 0 || !tasks.manifest.tasks.some(({ executor }) => executor === 'cpu'))
     return undefined;
@@ -154,6 +157,7 @@ function openPool({
     killGraceMs,
     ...(childHeapBytes !== undefined && { maxOldSpaceMb: Math.floor(childHeapBytes / 1_024 ** 2) }),
     ...(poolObserver !== undefined && { observer: poolObserver }),
+    ...(childrenAfter !== undefined && { startAfter: childrenAfter }),
   });
 }
 

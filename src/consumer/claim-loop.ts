@@ -181,6 +181,8 @@ export class ClaimLoop {
       else this.#noteHunger(reply, taken, unused);
       for (const executor of EXECUTORS) slots[executor].release(queue, unused[executor]);
     }
+    // Slots that came free while the claim was under way found nothing claimed ahead, and nobody tells of them again.
+    if (!signal.aborted) this.#startWaiting();
     if (reply === undefined || reply.claimError !== undefined) {
       this.#claimFailures += 1;
       this.#reportClaimError(reply);

@@ -29,6 +29,8 @@ export interface ExecutionOptions {
   readonly request: Omit<ExecuteRequest, 'signal' | 'started'>;
   /** From the stop to giving up on the body, ms. */
   readonly graceMs: number;
+  /** Called once, never before the constructor has returned. */
+  readonly onEnd: (end: ExecutionEnd) => void;
 }
 
 export class Execution {
@@ -36,34 +38,34 @@ export class Execution {
   readonly #graceMs: number;
   readonly #timeoutMs: number;
   readonly #controller = new AbortController();
-  readonly #end = Promise.withResolvers<ExecutionEnd>();
-  readonly #returned = Promise.withResolvers<undefined>();
+  readonly #onEnd: (end: ExecutionEnd) => void;
+  #returned = false;
+  /** Hardly any body outlives its attempt, so nothing is made for those that do not. */
+  #whenReturned: PromiseWithResolvers<undefined> | undefined;
   readonly #beganMs: number;
   #timer: Timer | undefined;
   #stop: StopError | undefined;
   #ended = false;
 
-  constructor({ clock, executor, request, graceMs }: ExecutionOptions) {
+  constructor({ clock, executor, request, graceMs, onEnd }: ExecutionOptions) {
     this.#clock = clock;
+    this.#onEnd = onEnd;
     this.#graceMs = graceMs;
     this.#timeoutMs = request.timeoutMs;
     this.#beganMs = clock.monotonic();
     const started = (): void => {
       if (this.#stop === undefined && !this.#ended) this.#arm(request.timeoutMs);
     };
-    void this.#execute(executor, { ...request, signal: this.#controller.signal, started });
+    this.#execute(executor, { ...request, signal: this.#controller.signal, started });
     // An executor in this process has called started() by now.
     if (this.#timer === undefined && !this.#ended) this.#arm(request.timeoutMs + START_ALLOWANCE_MS);
   }
 
-  /** Never rejects. */
-  get end(): Promise<ExecutionEnd> {
-    return this.#end.promise;
-  }
-
-  /** Resolves when the body has really ended, which may be long after `end`. */
+  /** Resolves when the body has really ended, which may be long after the attempt. */
   get returned(): Promise<undefined> {
-    return this.#returned.promise;
+    this.#whenReturned ??= Promise.withResolvers();
+    if (this.#returned) this.#whenReturned.resolve(undefined);
+    return this.#whenReturned.promise;
   }
 
   /** Aborts the body's signal; a later cause is ignored. */
@@ -75,14 +77,21 @@ export class Execution {
     this.#controller.abort(reason);
   }
 
-  async #execute(executor: RunExecutor, request: ExecuteRequest): Promise<void> {
-    try {
-      this.#finish({ result: await executor.execute(request) });
-    } catch (error) {
-      this.#finish({ startError: error });
-    } finally {
-      this.#returned.resolve(undefined);
-    }
+  #execute(executor: RunExecutor, request: ExecuteRequest): void {
+    // An executor that throws at once is one whose promise rejects.
+    const body = new Promise<AttemptResult>((resolve) => {
+      resolve(executor.execute(request));
+    });
+    void body.then(
+      (result) => this.#bodyEnded({ result }),
+      (error: unknown) => this.#bodyEnded({ startError: error }),
+    );
+  }
+
+  #bodyEnded(end: Pick<ExecutionEnd, 'result' | 'startError'>): void {
+    this.#returned = true;
+    this.#whenReturned?.resolve(undefined);
+    this.#finish(end);
   }
 
   #arm(delayMs: number): void {
@@ -97,6 +106,6 @@ export class Execution {
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
     const durationMs = this.#clock.monotonic() - this.#beganMs;
-    this.#end.resolve({ ...end, ...(this.#stop === undefined ? {} : { stop: this.#stop }), durationMs });
+    this.#onEnd({ ...end, ...(this.#stop === undefined ? {} : { stop: this.#stop }), durationMs });
   }
 }

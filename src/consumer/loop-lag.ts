@@ -9,9 +9,9 @@
  * timer that a task made outside its own run belongs to no task. Such a block is reported without a name.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Clock, systemClock, type Timer } from '../runtime/clock.ts';
+import { ownFile } from '../runtime/own-files.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { ConsumerObserver } from './observer.ts';
 
@@ -58,6 +58,8 @@ export class WatchedLoopLag implements LoopLag {
   readonly #running: AsyncLocalStorage<string>;
   readonly #beats = new Int32Array(new SharedArrayBuffer(4));
   readonly #loggedMs = new Map<string, number>();
+  /** The context of each task's runs, entered anew for each: to make one for each run costs twice as much. */
+  readonly #contexts = new Map<string, ReturnType<typeof AsyncLocalStorage.snapshot>>();
   #dueMs = 0;
   #timer: Timer | undefined;
   #watcher: Worker | undefined;
@@ -71,7 +73,12 @@ export class WatchedLoopLag implements LoopLag {
   }
 
   attribute<T>(task: string, body: () => T): T {
-    return this.#running.run(task, body);
+    let run = this.#contexts.get(task);
+    if (run === undefined) {
+      run = this.#running.run(task, () => AsyncLocalStorage.snapshot());
+      this.#contexts.set(task, run);
+    }
+    return run(body);
   }
 
   start(): void {
@@ -90,10 +97,14 @@ export class WatchedLoopLag implements LoopLag {
   }
 
   #startWatcher(): void {
-    const url = new URL(`./loop-watcher${extname(import.meta.filename)}`, import.meta.url);
     const workerData = { beats: this.#beats.buffer, blockedMs: BLOCKED_MS, blame: Symbol.keyFor(BLAME) };
     // Nothing of the environment or of the command line is its business.
-    this.#watcher = new Worker(url, { workerData, env: {}, execArgv: [], stdin: false });
+    this.#watcher = new Worker(ownFile('consumer/loop-watcher'), {
+      workerData,
+      env: {},
+      execArgv: [],
+      stdin: false,
+    });
     this.#watcher.unref();
     this.#watcher.on('error', (error) =>
       this.#log.warn('blocked tasks cannot be named: the watcher thread failed', { err: error }),

@@ -3,7 +3,7 @@
 /** A run claimed ahead should start within this time. */
 const PREFETCH_MS = 50;
 /** Measured: more only hurts. */
-const PREFETCH_LIMIT = 128;
+const PREFETCH_LIMIT = 256;
 /** A run that waited longer than this goes back: the mean did not foresee the runs before it. */
 export const PREFETCH_GIVE_BACK_MS = 1_000;
 /** Weight of the newest duration in the mean: it follows a change within a few dozen runs. */

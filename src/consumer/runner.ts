@@ -44,6 +44,13 @@ export interface RunnerOptions {
   readonly onLeak: () => void;
 }
 
+interface Started {
+  readonly run: HeldRun;
+  readonly execution: Execution;
+  readonly task: AnyTask;
+  readonly started: RunStartedEvent;
+}
+
 export class Runner {
   readonly #options: RunnerOptions;
 
@@ -104,13 +111,15 @@ export class Runner {
     };
     run.state = 'running';
     observer.runStarted(started);
-    run.execution = new Execution({ clock, executor, graceMs, request });
-    void this.#follow(run, run.execution, task, started);
+    const execution = new Execution({
+      ...{ clock, executor, graceMs, request },
+      onEnd: (end) => this.#attemptEnded({ run, execution, task, started }, end),
+    });
+    run.execution = execution;
   }
 
-  async #follow(run: HeldRun, execution: Execution, task: AnyTask, started: RunStartedEvent): Promise<void> {
+  #attemptEnded({ run, execution, task, started }: Started, end: ExecutionEnd): void {
     const { random, observer, onEnded } = this.#options;
-    const end = await execution.end;
     const outcome = conclude({ task, record: started.record, end, random });
     observer.runFinished({ ...started, outcome, durationMs: end.durationMs });
     this.#freeSlot(execution, end, task, started.record);

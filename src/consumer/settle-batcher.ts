@@ -5,7 +5,7 @@ import type { Outcome } from '../task/run.ts';
 import { handOutKey, type HeldRun } from './run-table.ts';
 
 /** More in one script gained little in measurements, and holds up everybody else. */
-export const SETTLE_BATCH = 64;
+export const SETTLE_BATCH = 128;
 /** How long a settlement waits for company. */
 export const SETTLE_FLUSH_MS = 2;
 
@@ -30,7 +30,7 @@ export class SettleBatcher {
   #limit = SETTLE_BATCH;
   #unansweredMs: number | undefined;
 
-  /** @param flush - called when a batch is due: 64 wait, or one has waited for 2 ms */
+  /** @param flush - called when a batch is due: `SETTLE_BATCH` wait, or one has waited for 2 ms */
   constructor(clock: Clock, flush: () => void) {
     this.#clock = clock;
     this.#flush = flush;

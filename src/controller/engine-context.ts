@@ -32,8 +32,12 @@ export const DEFAULT_ENGINE_TIMING: EngineTiming = {
 /** Objects adopted, or read back, in one call: a call stays well under 10 ms on Redis. */
 export const OBJECTS_PER_CALL = 200;
 /** Schedules fired in one call, and slots or ranges in it; at least one schedule, whatever it owes. */
-export const SCHEDULES_PER_FIRE = 256;
+export const SCHEDULES_PER_FIRE = 64;
 export const SLOTS_PER_FIRE = 1_000;
+/** Calls to fire that are under way at once: while Redis works on one, the engine plans the other. */
+export const FIRES_AT_ONCE = 2;
+/** Calls that each of them makes before the loop looks at everything else again. */
+export const FIRES_PER_TURN = 8;
 
 /** Wait before a queue whose call failed is tried again: doubles up to the longest. */
 export const FIRST_CALL_RETRY_MS = 1_000;

@@ -1,7 +1,7 @@
 /** Fires what a batch of due schedules owes, many in one call, and takes in what became of each slot. */
 import type { FireDecision, FireEntry, FireReply, SchedulePort } from '../broker/broker.ts';
 import type { EngineContext } from './engine-context.ts';
-import { SCHEDULES_PER_FIRE, SLOTS_PER_FIRE } from './engine-context.ts';
+import { FIRES_AT_ONCE, FIRES_PER_TURN, SCHEDULES_PER_FIRE, SLOTS_PER_FIRE } from './engine-context.ts';
 import { type Entry, type RecentDecision, refOf, withDecision } from './entry.ts';
 import { fireRequest, type Owed, owedBy } from './reconcile.ts';
 
@@ -30,6 +30,15 @@ interface Planned {
   readonly nextMs: number | undefined;
 }
 
+/** Where the schedules that are due come from, and what becomes of them. */
+export interface DueWork {
+  /** The next schedule that is due; `undefined` when none is. */
+  readonly due: () => Entry | undefined;
+  readonly take: (results: readonly Fired[]) => void;
+  /** The call in which it was asked for failed. */
+  readonly putBack: (entry: Entry) => void;
+}
+
 export class Firer {
   readonly #context: EngineContext;
   readonly #port: SchedulePort;
@@ -37,6 +46,38 @@ export class Firer {
   constructor(context: EngineContext, port: SchedulePort) {
     this.#context = context;
     this.#port = port;
+  }
+
+  /**
+   * Fires what is due, in small calls, so that the first runs start while the last are still decided.
+   * @returns for how many schedules the broker was asked
+   */
+  async fireDue(work: DueWork, nowMs: number): Promise<number> {
+    const senders = Array.from({ length: FIRES_AT_ONCE }, () => this.#fireInTurn(work, nowMs));
+    let asked = 0;
+    for (const sent of await Promise.allSettled(senders)) {
+      if (sent.status === 'rejected') throw sent.reason;
+      asked += sent.value;
+    }
+    return asked;
+  }
+
+  async #fireInTurn({ due, take, putBack }: DueWork, nowMs: number): Promise<number> {
+    let asked = 0;
+    for (let call = 0; call < FIRES_PER_TURN; call += 1) {
+      const taken: Entry[] = [];
+      try {
+        const results = await this.fire(due, taken, nowMs);
+        asked += taken.length;
+        take(results);
+        // What the broker answered otherwise is read back, or waited for, before it is asked again.
+        if (taken.length === 0 || results.some(({ kind }) => kind !== 'next')) break;
+      } catch (error) {
+        taken.forEach(putBack);
+        throw error;
+      }
+    }
+    return asked;
   }
 
   /**

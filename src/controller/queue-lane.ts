@@ -262,8 +262,7 @@ export class QueueLane {
     }
   }
 
-  async #fire(nowMs: number): Promise<number> {
-    const taken: Entry[] = [];
+  #fire(nowMs: number): Promise<number> {
     const due = (): Entry | undefined => {
       for (let key = this.#due.popDue(nowMs); key !== undefined; key = this.#due.popDue(nowMs)) {
         const entry = this.#objects.get(key);
@@ -271,16 +270,13 @@ export class QueueLane {
       }
       return undefined;
     };
-    try {
-      const results = await this.#firer.fire(due, taken, nowMs);
+    const take = (results: readonly Fired[]): void => {
       this.#noteMemory(results);
       for (const fired of results) this.#take(fired, nowMs);
-    } catch (error) {
-      // Whether they were decided is unknown. They stay due; the watermark refuses what was.
-      for (const entry of taken) this.#due.set(entry.object.key, nowMs);
-      throw error;
-    }
-    return taken.length;
+    };
+    // Whether they were decided is unknown. They stay due; the watermark refuses what was.
+    const putBack = (entry: Entry): void => this.#due.set(entry.object.key, nowMs);
+    return this.#firer.fireDue({ due, take, putBack }, nowMs);
   }
 
   #noteMemory(results: readonly Fired[]): void {

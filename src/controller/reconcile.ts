@@ -35,9 +35,10 @@ export function adoptRequest(entry: Entry, install: string, closed?: Closed): Ad
  */
 function rememberedSettledMs({ object, definition, adoption, settledMs }: Entry): number | undefined {
   if (definition.suspended) return undefined;
-  if (adoption === undefined) return settledByStatus(object);
-  const isSame = adoption.uid === object.uid && adoption.generation === object.generation;
-  return isSame && Number.isFinite(settledMs) ? settledMs : undefined;
+  const isSame = adoption?.uid === object.uid && adoption.generation === object.generation;
+  // One that has not acted on this generation itself has the word of whoever did.
+  if (!isSame) return settledByStatus(object);
+  return Number.isFinite(settledMs) ? settledMs : undefined;
 }
 
 function settledByStatus({ generation, status }: ScheduledObject): number | undefined {

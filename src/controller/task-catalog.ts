@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { InspectPort } from '../broker/broker.ts';
 import { messageOf } from '../runtime/errors.ts';
-import { cut } from '../runtime/printable.ts';
+import { cut, quoted } from '../runtime/printable.ts';
 import type { TaskLog } from '../task/types.ts';
 import type { TaskDescription } from '../task/manifest.ts';
 import type { Priority } from '../task/run.ts';
@@ -84,14 +84,14 @@ export class TaskCatalog {
     if (known.live.length > 0) return { reason: 'Scheduled', message: 'fires on schedule' };
     return {
       reason: 'NoConsumer',
-      message: `no consumer of this queue is up that knows task ${JSON.stringify(task)}: runs wait`,
+      message: `no consumer of this queue is up that knows task ${quoted(task)}: runs wait`,
     };
   }
 
   #unknown(task: string): CatalogAnswer {
     if (this.#empty)
       return { reason: 'NoConsumer', message: 'no consumer of this queue was seen yet: runs wait' };
-    const message = `spec.task: no consumer of this queue knows task ${JSON.stringify(task)}: runs wait until one does`;
+    const message = `spec.task: no consumer of this queue knows task ${quoted(task)}: runs wait until one does`;
     return { reason: 'UnknownTask', message };
   }
 

@@ -36,6 +36,7 @@ import {
   runEcho,
   type TriggerEcho,
 } from './trigger.ts';
+import { quoted } from '../runtime/printable.ts';
 
 /** How often the mailbox is read, and a run is looked at. */
 const LOOK_EVERY_MS = 1_000;
@@ -259,4 +260,4 @@ function unfired(entry: Entry, reply: Exclude<FireReply, { readonly outcome: 'ok
 }
 
 const invalidId = ({ request }: Asked): string =>
-  `metadata.annotations[${RUN_NOW}]: ${JSON.stringify(request.slice(0, 80))} ${REQUEST_ID_RULE}`;
+  `metadata.annotations[${RUN_NOW}]: ${quoted(request)} ${REQUEST_ID_RULE}`;

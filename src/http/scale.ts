@@ -1,6 +1,7 @@
 /** `GET /scale/{queue}`: how much work a queue has, for autoscalers. */
 import { type ErrorCode, messageOf, TidemillError } from '../runtime/errors.ts';
 import { type Asked, errorReply, jsonReply, type Reply, type Routes } from './server.ts';
+import { quoted } from '../runtime/printable.ts';
 
 /** What is known of the work in a queue. */
 export interface ScaleReading {
@@ -57,6 +58,6 @@ function lookAheadOf(query: URLSearchParams): number {
   if (seconds <= MAX_LOOK_AHEAD_SECONDS) return seconds;
   throw new TidemillError(
     'QUERY_INVALID',
-    `lookAheadSeconds must be a whole number from 0 to ${MAX_LOOK_AHEAD_SECONDS}, not ${JSON.stringify(text.slice(0, 40))}`,
+    `lookAheadSeconds must be a whole number from 0 to ${MAX_LOOK_AHEAD_SECONDS}, not ${quoted(text, 40)}`,
   );
 }

@@ -19,6 +19,7 @@ import { KubeHttp } from './http.ts';
 import { type ConfigSource, loadConfig } from './load-config.ts';
 import { type KubeObserver, SILENT_KUBE_OBSERVER } from './observer.ts';
 import { SharedDispatcher } from './shared-dispatcher.ts';
+import { quoted } from '../runtime/printable.ts';
 
 export interface ConnectOptions extends ConfigSource {
   readonly clock: Clock;
@@ -129,7 +130,7 @@ function serverOf(config: KubeConfig): string {
   if (server !== undefined && URL.canParse(server)) return server.replace(/\/+$/, '');
   throw new TidemillError(
     'CONFIG_INVALID',
-    `the kubeconfig names no server that is a URL: ${JSON.stringify(server)}`,
+    `the kubeconfig names no server that is a URL: ${quoted(server ?? '')}`,
   );
 }
 

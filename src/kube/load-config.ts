@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { messageOf, TidemillError } from '../runtime/errors.ts';
+import { quoted } from '../runtime/printable.ts';
 
 const TOKEN_PATH = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
@@ -32,7 +33,7 @@ function missing(config: KubeConfig): string {
   const current: unknown = config.getCurrentContext();
   return typeof current !== 'string' || current === ''
     ? 'the kubeconfig has no current context, and none is named'
-    : `the kubeconfig has no context ${JSON.stringify(current)} with a cluster`;
+    : `the kubeconfig has no context ${quoted(current)} with a cluster`;
 }
 
 function inCluster(mountPrefix: string): KubeConfig {

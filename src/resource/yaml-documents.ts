@@ -1,5 +1,6 @@
 /** YAML text to plain values that remember their lines, within bounds: a hostile file costs a message, not the process. */
 import {
+  Composer,
   type Document,
   isAlias,
   isMap,
@@ -8,12 +9,13 @@ import {
   isSeq,
   LineCounter,
   type Node,
-  parseAllDocuments,
   visit,
 } from 'yaml';
 import { messageOf, type Problem } from '../runtime/errors.ts';
+import { escapeControls } from '../runtime/printable.ts';
 import { quote } from '../schedule/schedule-error.ts';
 import type { FieldPath } from './field-problems.ts';
+import { boundedTokens, TooDeep } from './yaml-tokens.ts';
 
 /** About 10,000 objects. The parser needs up to 5 s for each MiB of hostile text. */
 export const MANIFEST_MAX_BYTES = 2 * 1024 * 1024;
@@ -47,7 +49,7 @@ export function readYaml(text: string, file: string): YamlFile {
   const lines = new LineCounter();
   const read = parseText(text, lines).map((parsed) =>
     'message' in parsed
-      ? { documents: [], problems: [{ at: file, message: parsed.message }], warnings: [] }
+      ? { documents: [], problems: [unreadable(parsed, file, lines)], warnings: [] }
       : readDocument(parsed, file, lines),
   );
   return {
@@ -57,36 +59,47 @@ export function readYaml(text: string, file: string): YamlFile {
   };
 }
 
-function parseText(
-  text: string,
-  lines: LineCounter,
-): readonly (Document.Parsed | { readonly message: string })[] {
+const lineIn = (lines: LineCounter, offset: number): number => Math.max(1, lines.linePos(offset).line);
+
+function unreadable({ message, offset }: Unreadable, file: string, lines: LineCounter): Problem {
+  return { at: offset === undefined ? file : `${file}:${lineIn(lines, offset)}`, message };
+}
+
+interface Unreadable {
+  readonly message: string;
+  /** Where, when that is known. */
+  readonly offset?: number;
+}
+
+function parseText(text: string, lines: LineCounter): readonly (Document.Parsed | Unreadable)[] {
+  // Its own search for duplicate keys compares each with each (9 s for 20,000 of them): ours is below.
+  const composer = new Composer({
+    prettyErrors: false,
+    uniqueKeys: false,
+    version: '1.2',
+    // Whatever %YAML says: `yes` stays a text, `<<` a key, and no tag makes a value that JSON does not have.
+    schema: 'core',
+    resolveKnownTags: false,
+  });
   try {
-    // Its own search for duplicate keys compares each with each (9 s for 20,000 of them): ours is below.
-    return [
-      ...parseAllDocuments(text, {
-        lineCounter: lines,
-        prettyErrors: false,
-        uniqueKeys: false,
-        version: '1.2',
-        // Whatever %YAML says: `yes` stays a text, `<<` a key, and no tag makes a value that JSON does not have.
-        schema: 'core',
-        resolveKnownTags: false,
-      }),
-    ];
+    return [...composer.compose(boundedTokens(text, lines))];
   } catch (cause) {
-    // The parser works by recursion, so a deep enough text ends in a RangeError.
-    return [{ message: `cannot be read as YAML: ${messageOf(cause)}` }];
+    if (cause instanceof TooDeep) return [{ message: cause.message, offset: cause.offset }];
+    return [
+      { message: `cannot be read as YAML: ${escapeControls(messageOf(cause).slice(0, LONGEST_HINT))}` },
+    ];
   }
 }
 
 function readDocument(document: Document.Parsed, file: string, lines: LineCounter): YamlFile {
-  const lineAt = (offset: number): number => Math.max(1, lines.linePos(offset).line);
+  const lineAt = (offset: number): number => lineIn(lines, offset);
   const problemAt = (offset: number, message: string): Problem => ({
     at: `${file}:${lineAt(offset)}`,
     message,
   });
-  const warnings = document.warnings.map(({ pos, message }) => problemAt(pos[0], message));
+  const warnings = document.warnings.map(({ pos, message }) =>
+    problemAt(pos[0], escapeControls(message.slice(0, LONGEST_HINT))),
+  );
   const problems = [
     ...document.errors.map(({ pos, message }) => ({
       offset: pos[0],
@@ -118,7 +131,7 @@ function firstOfEachLine(problems: readonly Problem[]): Problem[] {
 
 /** The most frequent mistake of all deserves more than "unresolved alias". */
 function syntaxHint(message: string): string {
-  const first = (message.split('\n', 1)[0] ?? '').slice(0, LONGEST_HINT);
+  const first = escapeControls((message.split('\n', 1)[0] ?? '').slice(0, LONGEST_HINT));
   return /alias/i.test(first)
     ? `${first} (a cron expression that begins with * needs quotes: schedule: "*/5 * * * *")`
     : first;

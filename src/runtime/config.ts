@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { messageOf, type Problem, ProblemsError } from './errors.ts';
+import { quoted } from './printable.ts';
 
 /** Variables with this beginning are ours: one that no command knows is a mistake worth stopping for. */
 export const VARIABLE_PREFIX = 'TIDEMILL_';
@@ -40,7 +41,7 @@ export function textSetting<T>(info: SettingInfo, rule: string, read: (text: str
   const schema = z.string().transform((text, context) => {
     const value = read(text);
     if (value !== undefined) return value;
-    const shown = info.secret === true ? 'what was given' : JSON.stringify(text.slice(0, 80));
+    const shown = info.secret === true ? 'what was given' : quoted(text);
     context.addIssue({ code: 'custom', message: `${shown} ${rule}` });
     return z.NEVER;
   });
@@ -166,7 +167,7 @@ function findSource(info: SettingInfo, { flags, environment, readFile }: Setting
     return {
       text: undefined,
       at,
-      problem: { at, message: `the file ${JSON.stringify(path)} cannot be read: ${messageOf(error)}` },
+      problem: { at, message: `the file ${quoted(path, 200)} cannot be read: ${messageOf(error)}` },
     };
   }
 }

@@ -9,6 +9,10 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 /** For JSON, or text that is inside of its quotes. */
 export const escapeRisky = (text: string): string => text.replace(RISKY, escaped);
 
+/** A text of somebody else's inside a message: quoted, with escapes for what is risky, and cut. */
+export const quoted = (text: string, maxLength = 80): string =>
+  escapeRisky(JSON.stringify(text.slice(0, maxLength)));
+
 /** For any text on one line. */
 export const escapeControls = (text: string): string => escapeRisky(text.replace(CONTROLS, escaped));
 
@@ -26,6 +30,6 @@ export function cut(text: string | undefined, maxLength: number): string | undef
 }
 
 /** Line breaks stay: the message of a failed run has some. */
-function plainLines(text: string): string {
+export function plainLines(text: string): string {
   return text.split('\n').map(escapeControls).join('\n');
 }

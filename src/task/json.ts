@@ -41,13 +41,15 @@ const TOO_LARGE = { ok: false, kind: 'too-large' } as const;
 
 /** JSON text of a value; the first thing in it that JSON cannot hold is named, never dropped or bent. */
 export function toJsonText(value: unknown, rules: JsonRules): JsonText {
-  const inspection = new Inspection(rules);
-  const problem = inspection.value(value, '');
-  if (inspection.tooLarge) return TOO_LARGE;
-  if (problem !== undefined) return { ok: false, kind: 'invalid', problem };
+  if (!isPlainData(value, rules)) {
+    const inspection = new Inspection(rules);
+    const problem = inspection.value(value, '');
+    if (inspection.tooLarge) return TOO_LARGE;
+    if (problem !== undefined) return { ok: false, kind: 'invalid', problem };
+  }
   try {
     const text = JSON.stringify(value);
-    return Buffer.byteLength(text) > rules.maxBytes ? TOO_LARGE : { ok: true, text };
+    return isLongerThan(text, rules.maxBytes) ? TOO_LARGE : { ok: true, text };
   } catch (error) {
     // Only a getter or toJSON that answers differently the second time comes here.
     return {
@@ -58,9 +60,43 @@ export function toJsonText(value: unknown, rules: JsonRules): JsonText {
   }
 }
 
+/** UTF-8 needs at most three bytes for a unit of a string, so most texts need not be counted. */
+const isLongerThan = (text: string, maxBytes: number): boolean =>
+  text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes;
+
+const PLAIN_KEYS = 32;
+const PLAIN_CHARACTERS = 4_096;
+
+/**
+ * Whether it is a small object of texts, numbers and booleans, as most params are: nothing in it can be lost in JSON or be
+ * too large. False means no more than that the inspection has to decide.
+ */
+function isPlainData(value: unknown, rules: JsonRules): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    // What has a prototype of its own may have a toJSON as well.
+    if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return false;
+    const entries = Object.entries(value);
+    return (
+      entries.length <= PLAIN_KEYS &&
+      entries.every(([key, own]) => isPlainKey(key) && isPlainValue(own, rules))
+    );
+  } catch {
+    return false; // a getter or a proxy that throws: the inspection says where
+  }
+}
+
+const isPlainKey = (key: string): boolean => key.length < PLAIN_CHARACTERS && !RESERVED_KEYS.includes(key);
+
+function isPlainValue(value: unknown, rules: JsonRules): boolean {
+  if (typeof value === 'string') return value.length < PLAIN_CHARACTERS;
+  if (typeof value === 'number') return Number.isFinite(value) && !(rules.refuseInexact && isInexact(value));
+  return typeof value === 'boolean' || value === null || value === undefined;
+}
+
 /** The value of JSON text that anyone may have written: too large, broken, too deep and poisoned texts are refused. */
 export function parseJsonSafely(text: string, rules: JsonRules): JsonValue {
-  if (Buffer.byteLength(text) > rules.maxBytes) {
+  if (isLongerThan(text, rules.maxBytes)) {
     return { ok: false, problem: { path: '', message: `is larger than ${rules.maxBytes / 1024} KiB` } };
   }
   try {

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf, TidemillError } from '../runtime/errors.ts';
+import { ownRoot } from '../runtime/own-files.ts';
 import { type CollectedTasks, collectTasks, exportsTasks, type LoadedModule } from './registry.ts';
 
 /**
@@ -44,9 +45,6 @@ async function importFile(path: string, file: string): Promise<object> {
   }
 }
 
-/** Frames of our own code say nothing about a bad task: its author's do. */
-const OURS = new URL('../', import.meta.url).href;
-
 /** ` (at file:line)`: of a text that does not parse, Node writes the place above the name of the error. */
 function placeOf(error: unknown): string {
   const stack = error instanceof Error ? (error.stack ?? '') : '';
@@ -55,12 +53,13 @@ function placeOf(error: unknown): string {
   return place === undefined ? '' : ` (at ${readable(place)})`;
 }
 
-/** The nearest frame outside of Node, and of installed packages where there is such a one. */
+/** The nearest frame outside of Node, of our own code, and of installed packages where there is such a one. */
 function frameOf(stack: string): string | undefined {
   const frames = [...stack.matchAll(/^\s+at (?:.*\()?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/gm)].flatMap(
     ([, place]) => place ?? [],
   );
-  const own = frames.filter((place) => !place.includes('/node_modules/') && !place.startsWith(OURS));
+  const ours = ownRoot();
+  const own = frames.filter((place) => !place.includes('/node_modules/') && !place.startsWith(ours));
   return own[0] ?? frames[0];
 }
 

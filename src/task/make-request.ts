@@ -44,7 +44,7 @@ export function makeRequest(
   origin: RequestOrigin,
 ): QueuedRequest {
   const task = checkTaskName(nameOf(target));
-  const timing = checkedOptions(task, options ?? {});
+  const timing = checkedOptions(task, options);
   const queue = checkQueueName(options?.queue ?? origin.queue);
   const text =
     typeof target === 'string' ? encodeParamsUnchecked(params, task) : encodeParams(target, params);
@@ -56,8 +56,14 @@ export function makeRequest(
   return { queue, request: { ...timing, id, task, params: text, priority, options: runOptions(origin) } };
 }
 
+/** Runs without lineage share one object for each source: who writes them as text knows it by that. */
+const plainOptions = new Map<RunSource, RunOptions>();
+
 function runOptions({ source, lineage }: RequestOrigin): RunOptions {
-  return { source, ...lineage };
+  if (lineage !== undefined) return { source, ...lineage };
+  let options = plainOptions.get(source);
+  if (options === undefined) plainOptions.set(source, (options = Object.freeze({ source })));
+  return options;
 }
 
 interface CheckedOptions {
@@ -67,7 +73,8 @@ interface CheckedOptions {
   readonly expiresInMs?: number;
 }
 
-function checkedOptions(task: string, options: EnqueueOptions): CheckedOptions {
+function checkedOptions(task: string, options: EnqueueOptions | undefined): CheckedOptions {
+  if (options === undefined || Object.keys(options).length === 0) return {};
   const check = new OptionCheck();
   check.knownKeys('', options, OPTION_KEYS);
   checkIsText(check, 'id', options.id);

@@ -1,5 +1,6 @@
 /** The rules for names and ids, in one place, with the sentence a user sees when one is broken. */
 import { TidemillError } from '../runtime/errors.ts';
+import { quoted } from '../runtime/printable.ts';
 
 /** Task names: also the rule of `spec.task` in the CRD. */
 export const TASK_NAME_PATTERN = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/;
@@ -36,10 +37,12 @@ export function isQueueName(name: string): boolean {
 /** @throws TidemillError QUEUE_NAME_INVALID */
 export function checkQueueName(name: string): string {
   if (isQueueName(name)) return name;
-  throw new TidemillError(
-    'QUEUE_NAME_INVALID',
-    `queue ${JSON.stringify(name.slice(0, 80))} must be ${QUEUE_NAME_RULE}`,
-  );
+  throw new TidemillError('QUEUE_NAME_INVALID', `queue ${quoted(name)} must be ${QUEUE_NAME_RULE}`);
+}
+
+/** Whether a producer may choose it. */
+export function isGivenRunId(id: string): boolean {
+  return id.length <= RUN_ID_MAX_LENGTH && GIVEN_RUN_ID_PATTERN.test(id);
 }
 
 /**
@@ -47,10 +50,10 @@ export function checkQueueName(name: string): string {
  * @throws TidemillError RUN_ID_INVALID
  */
 export function checkGivenRunId(id: string): string {
-  if (id.length <= RUN_ID_MAX_LENGTH && GIVEN_RUN_ID_PATTERN.test(id)) return id;
+  if (isGivenRunId(id)) return id;
   throw new TidemillError(
     'RUN_ID_INVALID',
-    `run id ${JSON.stringify(id.slice(0, 80))} must be 1 to ${RUN_ID_MAX_LENGTH} printable ASCII characters without space, '@' or ':' ` +
+    `run id ${quoted(id)} must be 1 to ${RUN_ID_MAX_LENGTH} printable ASCII characters without space, '@' or ':' ` +
       `('@' is kept for scheduled runs, ':' for generated ids)`,
   );
 }

@@ -57,6 +57,9 @@ export function parseParamsText(text: string): unknown {
   throw invalidParams(undefined, [problemAt(parsed.problem)]);
 }
 
+/** Whether a text is one that `encodeParams` may have made, whatever the schema. */
+export const isParamsText = (text: string): boolean => parseJsonSafely(text, SENT).ok;
+
 export type DecodedParams =
   { readonly ok: true; readonly params: unknown } | { readonly ok: false; readonly error: RunError };
 

@@ -1,6 +1,6 @@
 /** The returned value of a task as it is stored: JSON, complete or refused. */
 import { ProblemsError, TidemillError } from '../runtime/errors.ts';
-import { type JsonRules, toJsonText } from './json.ts';
+import { type JsonRules, parseJsonSafely, toJsonText } from './json.ts';
 import { schemaProblems } from './schema-problems.ts';
 import type { TaskContract } from './types.ts';
 
@@ -27,6 +27,10 @@ export function encodeResult(value: unknown): string | undefined {
     `the returned value is more than ${RESULT_MAX_BYTES / 1024} KiB as JSON: store it elsewhere and return a reference`,
   );
 }
+
+/** Whether a text is one that `encodeResult` may have made: a process that runs a task is not believed. */
+export const isResultText = (text: string): boolean =>
+  !/[\r\n]/.test(text) && parseJsonSafely(text, RULES).ok;
 
 /**
  * What is stored of a returned value where the task has no result schema.

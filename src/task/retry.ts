@@ -5,7 +5,7 @@ import type { Outcome, RetryOverrides } from './run.ts';
 import type { RetryPolicy } from './types.ts';
 
 /** Longest wait that `retry.when` may ask for: 366 days. */
-const LONGEST_ADVISED_MS = 366 * 86_400_000;
+export const LONGEST_ADVISED_MS = 366 * 86_400_000;
 
 /** The policy of one run: what its object or producer set, else what its task says. */
 export function resolveRetry(policy: RetryPolicy, overrides: RetryOverrides | undefined): RetryPolicy {

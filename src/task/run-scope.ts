@@ -25,8 +25,9 @@ export class RunScope {
   readonly run: RunInfo;
   readonly #attempt: Attempt;
   /** How often this attempt enqueued the same child before: key → count. */
-  readonly #ordinals = new Map<string, number>();
-  readonly #unanswered = new Set<Promise<Enqueued>>();
+  #ordinals: Map<string, number> | undefined;
+  /** Both are made with the first child: most runs have none. */
+  #unanswered: Set<Promise<Enqueued>> | undefined;
   #ended = false;
   #abortReason: string | undefined;
 
@@ -42,7 +43,7 @@ export class RunScope {
 
   /** Whether children are not handed over yet. */
   get hasUnanswered(): boolean {
-    return this.#unanswered.size > 0;
+    return this.#unanswered !== undefined && this.#unanswered.size > 0;
   }
 
   context(params: unknown): RunContext<unknown, unknown> {
@@ -64,7 +65,7 @@ export class RunScope {
    * Rejects when one of these is refused.
    */
   async childrenHandedOver(): Promise<void> {
-    await Promise.all(this.#unanswered);
+    if (this.#unanswered !== undefined) await Promise.all(this.#unanswered);
   }
 
   /** From now on nothing is enqueued in the name of this run. */
@@ -74,8 +75,9 @@ export class RunScope {
 
   #enqueue(task: TaskContract, params: unknown, options: EnqueueOptions | undefined): Promise<Enqueued> {
     const answer = this.#handOver(task, params, options);
-    this.#unanswered.add(answer);
-    const answered = (): boolean => this.#unanswered.delete(answer);
+    const unanswered = (this.#unanswered ??= new Set());
+    unanswered.add(answer);
+    const answered = (): boolean => unanswered.delete(answer);
     // Handled here as well: the body may not wait for it, and a rejection that nobody handles would end the process.
     answer.then(answered, (error: unknown) => {
       answered();
@@ -107,6 +109,7 @@ export class RunScope {
   /** The ordinal tells twins of one attempt apart; an attempt that does the same again gives the same ids. */
   #childId(queue: string, task: string, params: string): string {
     const key = JSON.stringify([queue, task, params]);
+    this.#ordinals ??= new Map();
     const ordinal = this.#ordinals.get(key) ?? 0;
     this.#ordinals.set(key, ordinal + 1);
     return childRunId(this.run.id, queue, task, params, ordinal);

@@ -4,8 +4,8 @@ import { type ErrorCode, NON_RETRYABLE_BRAND, TidemillError } from '../runtime/e
 import type { FailureReason, RunError } from './run.ts';
 
 export const MESSAGE_MAX_LENGTH = 1_024;
-const STACK_MAX_LENGTH = 4_096;
-const NAME_MAX_LENGTH = 128;
+export const STACK_MAX_LENGTH = 4_096;
+export const NAME_MAX_LENGTH = 128;
 /** Causes followed; a chain may refer back to itself. */
 const MOST_CAUSES = 5;
 

@@ -66,6 +66,8 @@ export class Side {
   readonly #sketches: readonly ConsumerSketch[];
   readonly #consumers: readonly TestConsumer[];
   readonly #holding = new Map<TestConsumer, readonly ClaimedRun[]>();
+  /** Hand-outs that were settled before, whoever held them. */
+  readonly #settled: ClaimedRun[] = [];
   /** Runs that were settled as failed: few of all the ids are such that redriving them does anything. */
   readonly #failed: string[] = [];
   readonly #passTime: (ms: number) => Promise<unknown>;
@@ -98,6 +100,8 @@ export class Side {
         return this.#claim(consumer, step);
       case 'settle':
         return this.#settle(this.#holderNear(step.who) ?? consumer, step);
+      case 'settle-again':
+        return this.#settleAgain(consumer, step);
       case 'cancel':
         return this.#cancel(this.#anyId(step.id, adoptedAtMs));
       case 'redrive':
@@ -168,6 +172,14 @@ export class Side {
       holding.filter((other) => other !== run),
     );
     if (OUTCOMES[outcome]?.kind === 'failed') this.#failed.push(run.record.id);
+    this.#settled.push(run);
+    return [run.record.id, ...(await consumer.settle([run], OUTCOMES[outcome]))];
+  }
+
+  /** A settlement that comes twice, late, or from another: whoever holds the run by now, it is not settled by it. */
+  async #settleAgain(consumer: TestConsumer, { nth, outcome }: Step): Promise<unknown> {
+    const run = this.#settled.at(-1 - nth);
+    if (run === undefined) return 'nothing was settled yet';
     return [run.record.id, ...(await consumer.settle([run], OUTCOMES[outcome]))];
   }
 

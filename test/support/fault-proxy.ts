@@ -20,11 +20,17 @@ export class FaultProxy implements AsyncDisposable {
   readonly #listener: Server;
   readonly #targetPort: number;
   readonly #links = new Set<Link>();
+  /** When the last bytes to a socket are due: none may overtake them. */
+  readonly #dueMs = new WeakMap<Socket, number>();
   #mode: ProxyMode = 'pass';
   #delayMs = 0;
+  #jitterMs = 0;
+  #cutShare = 0;
   #repliesToDrop = 0;
   #cutAfterRequest: RegExp | undefined;
   #onCut: (() => void) | undefined;
+  #cutBeforeReply: RegExp | undefined;
+  #onReplyCut: (() => void) | undefined;
   /** Requests that reached the proxy, for tests that count them. */
   requests = 0;
 
@@ -61,6 +67,16 @@ export class FaultProxy implements AsyncDisposable {
     this.#delayMs = delayMs;
   }
 
+  /** Beside the delay, at random up to this much; bytes of one direction keep their order. */
+  set jitterMs(jitterMs: number) {
+    this.#jitterMs = jitterMs;
+  }
+
+  /** So many of all requests, from 0 to 1, cost their connection: it is cut when they have been sent on. */
+  set cutShare(share: number) {
+    this.#cutShare = share;
+  }
+
   /** The next packet that the server sends is lost; the connection stays. */
   dropNextReply(): void {
     this.#repliesToDrop += 1;
@@ -73,6 +89,15 @@ export class FaultProxy implements AsyncDisposable {
   cutAfterRequest(pattern: RegExp): Promise<void> {
     this.#cutAfterRequest = pattern;
     return new Promise((resolve) => (this.#onCut = resolve));
+  }
+
+  /**
+   * The next answer that matches is lost with its connection.
+   * @returns resolves when that has happened
+   */
+  cutBeforeReply(pattern: RegExp): Promise<void> {
+    this.#cutBeforeReply = pattern;
+    return new Promise((resolve) => (this.#onReplyCut = resolve));
   }
 
   /** Cuts every connection now. */
@@ -113,7 +138,8 @@ export class FaultProxy implements AsyncDisposable {
       link.client.unshift(chunk);
       return;
     }
-    this.#later(() => link.server.write(chunk));
+    this.#later(link.server, chunk);
+    if (this.#cutShare > 0 && Math.random() < this.#cutShare) link.server.end();
     if (this.#cutAfterRequest?.test(chunk.toString('latin1')) !== true) return;
     this.#cutAfterRequest = undefined;
     // The server has the request once it has answered; the answer goes no further.
@@ -135,11 +161,23 @@ export class FaultProxy implements AsyncDisposable {
       this.#repliesToDrop -= 1;
       return;
     }
-    this.#later(() => link.client.write(chunk));
+    if (this.#cutBeforeReply?.test(chunk.toString('latin1')) === true) {
+      this.#cutBeforeReply = undefined;
+      link.client.destroy();
+      this.#onReplyCut?.();
+      return;
+    }
+    this.#later(link.client, chunk);
   }
 
-  #later(action: () => void): void {
-    if (this.#delayMs === 0) action();
-    else setTimeout(action, this.#delayMs);
+  #later(to: Socket, chunk: Buffer): void {
+    if (this.#delayMs === 0 && this.#jitterMs === 0) {
+      to.write(chunk);
+      return;
+    }
+    const wantedMs = performance.now() + this.#delayMs + Math.random() * this.#jitterMs;
+    const dueMs = Math.max(wantedMs, this.#dueMs.get(to) ?? 0);
+    this.#dueMs.set(to, dueMs);
+    setTimeout(() => to.write(chunk), dueMs - performance.now());
   }
 }

@@ -17,6 +17,10 @@ export interface ServerOptions {
   /** Further settings, as on the server's command line: `['--maxmemory-policy', 'allkeys-lru']`. */
   readonly settings?: readonly string[];
   readonly cluster?: boolean;
+  /** Where it keeps its files; default: a folder of its own. It is emptied at the end. */
+  readonly directory?: string;
+  /** Of the server's process, beside ours: a clock that is wrong. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const START_DEADLINE_MS = 20_000;
@@ -35,7 +39,7 @@ export class RedisServer implements AsyncDisposable {
   }
 
   static async start(options: ServerOptions = {}): Promise<RedisServer> {
-    const directory = await mkdtemp(join(tmpdir(), 'tidemill-redis-'));
+    const directory = options.directory ?? (await mkdtemp(join(tmpdir(), 'tidemill-redis-')));
     for (let attempt = 1; ; attempt += 1) {
       const server = new RedisServer(await freePort(), directory, options);
       try {
@@ -52,11 +56,17 @@ export class RedisServer implements AsyncDisposable {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** Of the process that runs now. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Starts the server again on its port and directory. */
   async restart(): Promise<void> {
     assert.equal(this.#child, undefined, 'the server runs already');
     const child = spawn(this.#options.binary ?? 'redis-server', this.#arguments(), {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#options.env },
     });
     this.#child = child;
     let output = '';

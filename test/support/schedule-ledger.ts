@@ -22,6 +22,8 @@ interface LedgerEra {
   /** When what ended it was sent: what fell due after that may have been cut off, unless the broker was told until when it is closed. */
   endSentMs: number;
   isClosed: boolean;
+  /** Slots after this are not owed: the broker lost what followed the era, and may go on with it for a while. */
+  owedUntilMs: number;
 }
 
 interface Decided {
@@ -93,7 +95,7 @@ export class ScheduleLedger {
           const fromMs = this.#clock.now();
           eras.push({
             ...{ generation, notBeforeMs, suspended, fromMs, untilMs: Infinity, endSentMs: Infinity },
-            isClosed: true,
+            ...{ isClosed: true, owedUntilMs: Infinity },
           });
         }
         return replies;
@@ -131,6 +133,7 @@ export class ScheduleLedger {
       const made = reply.decisions[index];
       if (made === undefined || made.decision === 'duplicate' || made.decision === 'refused') continue;
       if (made.runId !== undefined) runIds.push(made.runId);
+      if (entry.kind === 'trigger') continue;
       const { generation } = request;
       decided.push({
         ...spanOf(entry),
@@ -222,9 +225,11 @@ export class ScheduleLedger {
       const at = slotMs;
       while (mine[cursor] !== undefined && (mine[cursor]?.toMs ?? Infinity) < at) cursor += 1;
       const covering = mine.filter(({ fromMs, toMs }) => fromMs <= at && at <= toMs).length;
-      const isOwed = at <= throughMs && (era.isClosed || at <= era.endSentMs - edgeMs);
+      const isOwed =
+        at <= throughMs && at <= era.owedUntilMs && (era.isClosed || at <= era.endSentMs - edgeMs);
       if (covering === 0 && !isOwed) continue;
-      assert.equal(covering, 1, `${say(at)} has ${covering} decisions\n${this.#excerpt(uid, at)}`);
+      // Made only when it is needed: there are many slots.
+      if (covering !== 1) assert.fail(`${say(at)} has ${covering} decisions\n${this.#excerpt(uid, at)}`);
     }
     for (const made of mine) {
       assert.ok(
@@ -241,8 +246,9 @@ export class ScheduleLedger {
 /** Eras and decisions around an instant that are worth looking at. */
 const EXCERPT_MS = 30_000;
 
-function spanOf(entry: FireEntry): Pick<Decided, 'fromMs' | 'toMs' | 'count' | 'countIsExact'> {
+function spanOf(
+  entry: Exclude<FireEntry, { readonly kind: 'trigger' }>,
+): Pick<Decided, 'fromMs' | 'toMs' | 'count' | 'countIsExact'> {
   if (entry.kind === 'missed') return entry;
-  const ms = entry.kind === 'slot' ? entry.slotMs : NaN;
-  return { fromMs: ms, toMs: ms, count: 1, countIsExact: true };
+  return { fromMs: entry.slotMs, toMs: entry.slotMs, count: 1, countIsExact: true };
 }

@@ -109,9 +109,10 @@ function commandOf(call: string, known: ReadonlyMap<string, Known>): Known | und
   return undefined;
 }
 
+const surroundings = { io: processIo(), done: () => undefined };
+const programs = [await createProgram(surroundings), createPlugin(surroundings)];
+
 describe('commands in the guide', () => {
-  const surroundings = { io: processIo(), knownVariables: new Set<string>(), done: () => undefined };
-  const programs = [createProgram(surroundings), createPlugin(surroundings)];
   const known = new Map(programs.flatMap((program) => knownCommands(program)));
 
   function whyWrong(call: string): string | undefined {

@@ -168,13 +168,21 @@ export class Connection implements AsyncDisposable {
     );
   }
 
-  #armSweep(): void {
+  /**
+   * @param mayWait - a sweep that comes late rejects nothing: this process stood still, timers fire before sockets are read,
+   *   and the answers may be there already. The next sweep judges, however late it is.
+   */
+  #armSweep(mayWait = true): void {
     if (this.#sweep !== undefined || this.#isClosed) return;
+    const dueMs = this.#clock.monotonic() + SWEEP_MS;
     this.#sweep = this.#clock.after(SWEEP_MS, () => {
       this.#sweep = undefined;
-      this.#rejectOverdue();
-      this.#giveUpHandshake();
-      if (this.#pending.size > 0) this.#armSweep();
+      const isLate = this.#clock.monotonic() - dueMs > SWEEP_MS;
+      if (!isLate || !mayWait) {
+        this.#rejectOverdue();
+        this.#giveUpHandshake();
+      }
+      if (this.#pending.size > 0) this.#armSweep(!isLate);
     });
   }
 

@@ -14,7 +14,8 @@ import type {
 } from '../broker.ts';
 import { encodeManifestHash } from './keys.ts';
 import type { QueueContext } from './queue-context.ts';
-import { decodeReason, decodeRecord, encodeError, encodeReason, onOneLine } from './record.ts';
+import { decodeReason, encodeReason } from './reason-text.ts';
+import { decodeRecord, encodeError, onOneLine } from './record.ts';
 import { asAnswers, asList, asNumber, asOptionalNumber, asPairs, asText, asTexts } from './script-runner.ts';
 import type { WakeReaders } from './wake-reader.ts';
 
@@ -58,7 +59,7 @@ export class RedisConsumerPort implements ConsumerPort {
     return {
       lease: parseLease(lease),
       settled,
-      claimed: await this.#decodeClaimed(request.incarnation, asText(token), asPairs(claimed)),
+      claimed: await this.#decodeClaimed(request.incarnation, asText(token), asTexts(claimed)),
       cancellations: parseCancellations(cancellations),
       moreReady: asNumber(more) === 1,
       wakeCursor: request.incarnation,
@@ -119,12 +120,13 @@ export class RedisConsumerPort implements ConsumerPort {
   async #decodeClaimed(
     incarnation: string,
     token: string,
-    claimed: readonly (readonly [string, string])[],
+    claimed: readonly string[],
   ): Promise<readonly ClaimedRun[]> {
     const runs: ClaimedRun[] = [];
     const unreadable: Settlement[] = [];
-    for (const [id, text] of claimed) {
-      const decoded = decodeRecord(this.#queue.name, id, text);
+    for (let index = 0; index + 1 < claimed.length; index += 2) {
+      const id = claimed[index] ?? '';
+      const decoded = decodeRecord(this.#queue.name, id, claimed[index + 1] ?? '');
       if (decoded === undefined)
         unreadable.push({ id, token, outcome: { kind: 'failed', error: MALFORMED } });
       else runs.push({ record: decoded.record, token, suspect: decoded.suspect });
@@ -188,16 +190,16 @@ function encodeSettlements(settle: readonly Settlement[]): {
   readonly order: readonly number[];
 } {
   const groups = new Map<string, Group>();
+  let last: Group | undefined;
   settle.forEach(({ id, token, outcome }, index) => {
-    const [kind, ...values] = encodeOutcome(outcome);
-    const key = `${kind}${token}`;
-    let group = groups.get(key);
-    if (group === undefined) {
-      group = { token, kind, fields: [], indexes: [] };
-      groups.set(key, group);
-    }
-    group.fields.push(id, ...values);
+    const values = encodeOutcome(outcome);
+    const kind = values[0];
+    // Runs that were claimed together mostly end alike, one after the other.
+    const group = last?.token === token && last.kind === kind ? last : groupOf(groups, token, kind);
+    group.fields.push(id);
+    for (let place = 1; place < values.length; place += 1) group.fields.push(values[place] ?? '');
     group.indexes.push(index);
+    last = group;
   });
   const args: string[] = [];
   const order: number[] = [];
@@ -206,6 +208,16 @@ function encodeSettlements(settle: readonly Settlement[]): {
     order.push(...indexes);
   }
   return { args, order };
+}
+
+function groupOf(groups: Map<string, Group>, token: string, kind: string): Group {
+  const key = `${kind}${token}`;
+  let group = groups.get(key);
+  if (group === undefined) {
+    group = { token, kind, fields: [], indexes: [] };
+    groups.set(key, group);
+  }
+  return group;
 }
 
 /** The kind's letter, and the values that `lib/settle.lua` expects with it. */

@@ -1,30 +1,20 @@
-/** What the heartbeat's thread and the event loop say to each other; each side parses what it gets. */
-import { z } from 'zod';
-
-const AddressSchema = z.object({
-  url: z.string(),
-  username: z.string().exactOptional(),
-  password: z.string().exactOptional(),
-  tlsCa: z.string().exactOptional(),
-  sentinels: z
-    .object({ name: z.string(), nodes: z.array(z.string()), password: z.string().exactOptional() })
-    .exactOptional(),
-  cluster: z.boolean().exactOptional(),
-  prefix: z.string().exactOptional(),
-});
+/**
+ * What the heartbeat's thread and the event loop say to each other; each side looks at what it gets. The thread's side does
+ * so by hand: the library for schemas would be most of what a consumer's thread loads, in time and in memory.
+ */
+import type { RedisAddress } from './client.ts';
 
 /** Given to the thread at its start. */
-export const HeartbeatSetupSchema = z.object({
-  address: AddressSchema,
-  incarnation: z.string(),
-  queues: z.array(z.string()),
-  leaseMs: z.number(),
-  renewEveryMs: z.number(),
-  stallMs: z.number(),
+export interface HeartbeatSetup {
+  readonly address: RedisAddress;
+  readonly incarnation: string;
+  readonly queues: readonly string[];
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+  readonly stallMs: number;
   /** Two 32-bit numbers: `BEATS` and `UNANSWERED`. */
-  shared: z.instanceof(SharedArrayBuffer),
-});
-export type HeartbeatSetup = z.output<typeof HeartbeatSetupSchema>;
+  readonly shared: SharedArrayBuffer;
+}
 
 /** Index of the counter that the event loop raises with each beat. */
 export const BEATS = 0;
@@ -32,17 +22,37 @@ export const BEATS = 0;
 export const UNANSWERED = 1;
 
 /** Said to the thread later: renew in this queue, too. */
-export const AddedQueueSchema = z.object({ queue: z.string() });
-export type AddedQueue = z.output<typeof AddedQueueSchema>;
+export interface AddedQueue {
+  readonly queue: string;
+}
 
 /** What the thread reports of one queue. */
-export const HeartbeatReportSchema = z.discriminatedUnion('kind', [
-  z.object({
-    kind: z.literal('renewed'),
-    queue: z.string(),
-    cancellations: z.array(z.object({ id: z.string(), reason: z.string() })),
-  }),
-  z.object({ kind: z.literal('gone'), queue: z.string() }),
-  z.object({ kind: z.literal('failed'), queue: z.string() }),
-]);
-export type HeartbeatReport = z.output<typeof HeartbeatReportSchema>;
+export type HeartbeatReport =
+  | {
+      readonly kind: 'renewed';
+      readonly queue: string;
+      readonly cancellations: readonly { readonly id: string; readonly reason: string }[];
+    }
+  | { readonly kind: 'gone' | 'failed'; readonly queue: string };
+
+const TIMES = ['leaseMs', 'renewEveryMs', 'stallMs'];
+
+export function isHeartbeatSetup(data: unknown): data is HeartbeatSetup {
+  const { address, incarnation, queues, shared, ...rest } = fieldsOf(data);
+  return (
+    typeof fieldsOf(address)['url'] === 'string' &&
+    typeof incarnation === 'string' &&
+    Array.isArray(queues) &&
+    queues.every((queue) => typeof queue === 'string') &&
+    shared instanceof SharedArrayBuffer &&
+    TIMES.every((name) => typeof rest[name] === 'number')
+  );
+}
+
+export function isAddedQueue(data: unknown): data is AddedQueue {
+  return typeof fieldsOf(data)['queue'] === 'string';
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}

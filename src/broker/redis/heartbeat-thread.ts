@@ -8,15 +8,15 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../runtime/clock.ts';
 import { Connection } from './connection.ts';
 import {
-  AddedQueueSchema,
   BEATS,
-  HeartbeatSetupSchema,
+  isAddedQueue,
+  isHeartbeatSetup,
   UNANSWERED,
   type HeartbeatReport,
   type HeartbeatSetup,
 } from './heartbeat-messages.ts';
 import { DEFAULT_PREFIX, queueKeys } from './keys.ts';
-import { decodeReason } from './record.ts';
+import { decodeReason } from './reason-text.ts';
 import { asList, asPairs, ScriptRunner } from './script-runner.ts';
 import { StallWatch } from './stall-watch.ts';
 
@@ -67,12 +67,16 @@ function killProcess(stalledMs: number, setup: HeartbeatSetup): void {
 }
 
 async function main(): Promise<void> {
-  const setup = HeartbeatSetupSchema.parse(workerData);
+  const setup: unknown = workerData;
+  if (!isHeartbeatSetup(setup))
+    throw new TypeError('the heartbeat thread was started with other data than it needs');
   const shared = new Int32Array(setup.shared);
   const connection = new Connection(setup.address, { timeoutMs: Math.max(setup.renewEveryMs, 500) });
   const runner = new ScriptRunner(connection);
   const queues = new Set(setup.queues);
-  parentPort?.on('message', (message: unknown) => queues.add(AddedQueueSchema.parse(message).queue));
+  parentPort?.on('message', (message: unknown) => {
+    if (isAddedQueue(message)) queues.add(message.queue);
+  });
   const watch = new StallWatch(setup, systemClock.monotonic());
   let lastRenewalMs = Number.NEGATIVE_INFINITY;
   for (;;) {

@@ -3,24 +3,29 @@
  * moment to start (and to start again), so the event loop renews until the thread reports.
  */
 import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
 import type { Clock, Timer } from '../../runtime/clock.ts';
 import { unreachable } from '../../runtime/errors.ts';
+import { ownFile } from '../../runtime/own-files.ts';
 import type { ConsumerPort, Heartbeat, HeartbeatOptions } from '../broker.ts';
 import type { RedisAddress } from './client.ts';
 import {
   type AddedQueue,
   BEATS,
-  HeartbeatReportSchema,
   UNANSWERED,
   type HeartbeatReport,
   type HeartbeatSetup,
 } from './heartbeat-messages.ts';
 
-/** The thread's file stands beside this one, as source or as built. A bundle of the client has neither, and needs none. */
-function threadUrl(): URL {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  return new URL(`./heartbeat-thread${extension}`, import.meta.url);
-}
+const HeartbeatReportSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('renewed'),
+    queue: z.string(),
+    cancellations: z.array(z.object({ id: z.string(), reason: z.string() })),
+  }),
+  z.object({ kind: z.literal('gone'), queue: z.string() }),
+  z.object({ kind: z.literal('failed'), queue: z.string() }),
+]);
 
 export interface ThreadHeartbeatNeeds {
   readonly address: RedisAddress;
@@ -49,7 +54,7 @@ export class ThreadHeartbeat implements Heartbeat {
     this.#needs = needs;
     this.#queues = new Set(queues);
     this.#setup = {
-      address: plainAddress(needs.address),
+      address: needs.address,
       ...{ incarnation, leaseMs, renewEveryMs, stallMs },
       shared: this.#shared.buffer,
     };
@@ -83,7 +88,8 @@ export class ThreadHeartbeat implements Heartbeat {
   }
 
   #start(): Worker {
-    const worker = new Worker(threadUrl(), {
+    // A bundle of the client has no such file, and needs none.
+    const worker = new Worker(ownFile('broker/redis/heartbeat-thread'), {
       workerData: { ...this.#setup, queues: [...this.#queues] } satisfies HeartbeatSetup,
     });
     worker.unref();
@@ -152,12 +158,4 @@ export class ThreadHeartbeat implements Heartbeat {
         unreachable(report);
     }
   }
-}
-
-/** A copy that can be cloned into the thread. */
-function plainAddress(address: RedisAddress): HeartbeatSetup['address'] {
-  const { sentinels, ...rest } = address;
-  return sentinels === undefined
-    ? rest
-    : { ...rest, sentinels: { ...sentinels, nodes: [...sentinels.nodes] } };
 }

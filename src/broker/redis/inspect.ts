@@ -15,7 +15,8 @@ import { NewestRuns } from '../newest-runs.ts';
 import { decodeManifestHash } from './keys.ts';
 import { parseReply } from './parse-reply.ts';
 import type { QueueContext } from './queue-context.ts';
-import { decodeRecord, encodeReason } from './record.ts';
+import { encodeReason } from './reason-text.ts';
+import { decodeRecord } from './record.ts';
 
 /** Records of one page of a search: each costs Redis a few ms. */
 const SEARCH_PAGE = 500;

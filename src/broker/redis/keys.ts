@@ -5,6 +5,7 @@
  */
 import { TidemillError } from '../../runtime/errors.ts';
 import { PRIORITIES, type Executor, type Priority } from '../../task/run.ts';
+import { quoted } from '../../runtime/printable.ts';
 
 export const DEFAULT_PREFIX = 'tidemill';
 const PREFIX_PATTERN = /^[A-Za-z0-9_.:-]{1,64}$/;
@@ -14,7 +15,7 @@ export function checkPrefix(prefix: string): string {
   if (PREFIX_PATTERN.test(prefix)) return prefix;
   throw new TidemillError(
     'CONFIG_INVALID',
-    `key prefix ${JSON.stringify(prefix.slice(0, 80))} must be 1 to 64 letters, digits, '_', '.', ':' or '-'`,
+    `key prefix ${quoted(prefix)} must be 1 to 64 letters, digits, '_', '.', ':' or '-'`,
   );
 }
 

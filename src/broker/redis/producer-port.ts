@@ -8,8 +8,10 @@ import type { CancelOutcome, EnqueueOutcome, ProducerPort, RedriveOutcome } from
 import { EnqueueBatcher, type Batch, type EncodedRun } from './enqueue-batcher.ts';
 import type { OutcomeReader } from './outcome-reader.ts';
 import type { QueueContext } from './queue-context.ts';
-import { decodeRecord, encodeBody, encodeReason } from './record.ts';
+import { encodeReason } from './reason-text.ts';
+import { decodeRecord, encodeBody } from './record.ts';
 import { asAnswers } from './script-runner.ts';
+import { quoted } from '../../runtime/printable.ts';
 
 const ENQUEUED: Readonly<Record<string, EnqueueOutcome>> = { e: 'enqueued', d: 'duplicate', f: 'full' };
 const CANCELLED: Readonly<Record<string, CancelOutcome>> = {
@@ -87,18 +89,21 @@ export class RedisProducerPort implements ProducerPort, Disposable {
 /** Ids become fields of hashes and words of lists, so they hold no white space and do not begin like our own fields. */
 const RUN_ID_PATTERN = /^[^\s\p{Cc}]{1,512}$/u;
 
+const PLAIN_ID_PATTERN = /^[!-~]{1,512}$/;
+
 function checkRequest({ id, task, runAtMs = 0, delayMs = 0, expiresInMs = 0 }: RunRequest): void {
-  if (!RUN_ID_PATTERN.test(id)) {
+  // The wide pattern is the rule; the narrow one takes a tenth of its time, and nearly every id is so.
+  if (!PLAIN_ID_PATTERN.test(id) && !RUN_ID_PATTERN.test(id)) {
     throw new TidemillError(
       'RUN_ID_INVALID',
-      `run id ${JSON.stringify(id.slice(0, 80))} must be 1 to 512 characters without white space`,
+      `run id ${quoted(id)} must be 1 to 512 characters without white space`,
     );
   }
   if (!isTaskName(task)) {
-    throw new TidemillError('TASK_INVALID', `${JSON.stringify(task.slice(0, 80))} is no name of a task`);
+    throw new TidemillError('TASK_INVALID', `${quoted(task)} is no name of a task`);
   }
   // Else the script would refuse it, and with it whatever came together with it.
-  if (![runAtMs, delayMs, expiresInMs].every(Number.isFinite)) {
+  if (!Number.isFinite(runAtMs) || !Number.isFinite(delayMs) || !Number.isFinite(expiresInMs)) {
     const times = JSON.stringify({ runAtMs, delayMs, expiresInMs }, (_name, value: unknown) =>
       typeof value === 'number' ? String(value) : value,
     );
@@ -113,7 +118,11 @@ function encodeRun(request: RunRequest): EncodedRun {
   return { id: request.id, body: encodeBody(request), timing: encodeTiming(request) };
 }
 
+/** One for all that are ready at once and never expire, which is nearly all. */
+const AT_ONCE: EncodedRun['timing'] = ['after', '0', ''];
+
 function encodeTiming({ runAtMs, delayMs, expiresInMs }: RunRequest): EncodedRun['timing'] {
+  if (runAtMs === undefined && delayMs === undefined && expiresInMs === undefined) return AT_ONCE;
   const expires = expiresInMs === undefined ? '' : String(Math.round(expiresInMs));
   return runAtMs === undefined
     ? ['after', String(Math.round(delayMs ?? 0)), expires]
@@ -126,10 +135,14 @@ function encodeRuns(runs: readonly EncodedRun[]): readonly string[] {
   let start = 0;
   for (const [index, { timing }] of runs.entries()) {
     const next = runs[index + 1];
-    if (next !== undefined && next.timing.every((word, place) => word === timing[place])) continue;
+    if (next !== undefined && isSameTiming(next.timing, timing)) continue;
     args.push(...timing, String(index + 1 - start));
     for (const { id, body } of runs.slice(start, index + 1)) args.push(id, body);
     start = index + 1;
   }
   return args;
+}
+
+function isSameTiming(one: EncodedRun['timing'], other: EncodedRun['timing']): boolean {
+  return one === other || one.every((word, place) => word === other[place]);
 }

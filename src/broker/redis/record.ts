@@ -8,13 +8,13 @@
  *     options   JSON without newline
  *     params    as given, to the end
  */
-import { z } from 'zod';
 import { isTerminal, type RunError, type RunOptions, type RunRecord, type RunState } from '../../task/run.ts';
 import { RunErrorSchema, RunOptionsSchema } from '../../task/run-schema.ts';
 import { scheduleUidOfRunId, slotOfRunId } from '../../task/ids.ts';
 import type { RunRequest } from '../../task/request.ts';
 import type { LastRun } from '../../task/schedule-state.ts';
 import { laneName, parseLane } from './keys.ts';
+import { decodeReason } from './reason-text.ts';
 
 const STATE_OF: Readonly<Record<string, RunState>> = {
   p: 'pending',
@@ -30,26 +30,39 @@ const STATE_OF: Readonly<Record<string, RunState>> = {
 const HEAD_PATTERN =
   /^([pdrsfcx]);(\d{1,9});(\d{1,9});([01]);(\d{1,15});(\d{0,15});(\d{0,15});(\d{0,15});(\d{0,15});([^;\n]*)$/;
 
+type Instants = Pick<RunRecord, 'dueAtMs' | 'expiresAtMs' | 'startedAtMs' | 'endedAtMs' | 'incarnation'>;
+
 interface Head {
   readonly state: RunState;
   readonly attempt: number;
   readonly deaths: number;
   readonly suspect: boolean;
   readonly enqueuedAtMs: number;
-  readonly dueAtMs: number | undefined;
-  readonly expiresAtMs: number | undefined;
-  readonly startedAtMs: number | undefined;
-  readonly endedAtMs: number | undefined;
-  readonly incarnation: string | undefined;
+  readonly instants: Partial<Instants>;
 }
 
 /** The part of a record that the client writes at enqueue: `identity\noptions\nparams`. */
 export function encodeBody(request: RunRequest): string {
   // Runs belong to a schedule by their id, never by their options.
   const uid = scheduleUidOfRunId(request.id) ?? '';
-  const identity = `${laneName(request.task, request.priority)};${uid};${slotOfRunId(request.id) ?? ''}`;
-  return `${identity}\n${JSON.stringify(request.options)}\n${request.params}`;
+  const slot = uid === '' ? '' : (slotOfRunId(request.id) ?? '');
+  const identity = `${laneName(request.task, request.priority)};${uid};${slot}`;
+  return `${identity}\n${encodeOptions(request.options)}\n${request.params}`;
 }
+
+/** Frozen options are shared by many runs (`make-request.ts`): their text is made once. */
+const textsOfShared = new WeakMap<RunOptions, string>();
+
+function encodeOptions(options: RunOptions): string {
+  let text = textsOfShared.get(options);
+  if (text !== undefined) return text;
+  text = JSON.stringify(options);
+  if (Object.isFrozen(options) && isFlat(options)) textsOfShared.set(options, text);
+  return text;
+}
+
+const isFlat = (options: RunOptions): boolean =>
+  Object.values(options).every((value) => typeof value !== 'object');
 
 /** JSON text on one line: a raw newline in JSON is only ever white space between tokens. */
 export function onOneLine(json: string): string {
@@ -60,16 +73,6 @@ export function encodeError(error: RunError): string {
   return JSON.stringify(error);
 }
 
-/** Cancel reasons stand in records and held hashes as a JSON string. */
-export function encodeReason(reason: string): string {
-  return JSON.stringify(reason);
-}
-
-export function decodeReason(text: string): string {
-  const parsed = z.string().safeParse(parseJson(text));
-  return parsed.success ? parsed.data : text;
-}
-
 /** The run, or `undefined` when the text is no record of this format. `suspect`: a process died with it. */
 export function decodeRecord(
   queue: string,
@@ -78,8 +81,8 @@ export function decodeRecord(
 ): { readonly record: RunRecord; readonly suspect: boolean } | undefined {
   const parts = splitRecord(text);
   if (parts === undefined) return undefined;
-  const head = decodeHead(parts.head);
-  const lane = parseLane(parts.identity.split(';', 1)[0] ?? '');
+  const head = headOf(parts.head);
+  const lane = laneOf(parts.identity);
   if (head === undefined || lane === undefined) return undefined;
   const record: RunRecord = {
     id,
@@ -92,8 +95,8 @@ export function decodeRecord(
     attempt: head.attempt,
     deaths: head.deaths,
     enqueuedAtMs: head.enqueuedAtMs,
-    ...instants(head),
-    ...decodeOutcome(head.state, parts.outcome),
+    ...head.instants,
+    ...(parts.outcome === '' ? undefined : decodeOutcome(head.state, parts.outcome)),
   };
   return { record, suspect: head.suspect };
 }
@@ -102,16 +105,17 @@ export function decodeRecord(
 export function decodeLastRun(text: string): LastRun | undefined {
   const [id, headText, outcome, slot] = text.split('\n');
   const head = headText === undefined ? undefined : decodeHead(headText);
-  if (id === undefined || head === undefined || !isTerminal(head.state) || head.endedAtMs === undefined)
+  const { endedAtMs, startedAtMs } = head?.instants ?? {};
+  if (id === undefined || head === undefined || !isTerminal(head.state) || endedAtMs === undefined)
     return undefined;
   const { error } = decodeOutcome(head.state, outcome ?? '');
   return {
     id,
     state: head.state,
-    endedAtMs: head.endedAtMs,
+    endedAtMs,
     attempt: head.attempt,
     ...(slot === undefined || slot === '' ? {} : { slotMs: Number(slot) }),
-    ...(head.startedAtMs === undefined ? {} : { startedAtMs: head.startedAtMs }),
+    ...(startedAtMs === undefined ? {} : { startedAtMs }),
     ...(error === undefined ? {} : { error }),
   };
 }
@@ -140,39 +144,52 @@ function splitRecord(text: string): RecordParts | undefined {
   };
 }
 
+/** The runs of a claim mostly have the same head, lane and options: the last text parsed is very often the next one too. */
+const lastHead: { text: string; head: Head | undefined } = { text: '', head: undefined };
+const lastLane: { text: string; lane: ReturnType<typeof parseLane> } = { text: '', lane: undefined };
+
+function headOf(text: string): Head | undefined {
+  if (text !== lastHead.text) {
+    lastHead.head = decodeHead(text);
+    lastHead.text = text;
+  }
+  return lastHead.head;
+}
+
+function laneOf(identity: string): ReturnType<typeof parseLane> {
+  const end = identity.indexOf(';');
+  const text = end < 0 ? identity : identity.slice(0, end);
+  if (text !== lastLane.text) {
+    lastLane.lane = parseLane(text);
+    lastLane.text = text;
+  }
+  return lastLane.lane;
+}
+
 function decodeHead(text: string): Head | undefined {
   const match = HEAD_PATTERN.exec(text);
   const state = STATE_OF[match?.[1] ?? ''];
   if (match === null || state === undefined) return undefined;
-  const optional = (field: string | undefined): number | undefined =>
-    field === undefined || field === '' ? undefined : Number(field);
   return {
     state,
     attempt: Number(match[2]),
     deaths: Number(match[3]),
     suspect: match[4] === '1',
     enqueuedAtMs: Number(match[5]),
-    dueAtMs: optional(match[6]),
-    expiresAtMs: optional(match[7]),
-    startedAtMs: optional(match[8]),
-    endedAtMs: optional(match[9]),
-    incarnation: match[10] === '' ? undefined : match[10],
+    instants: {
+      ...instant('dueAtMs', match[6]),
+      ...instant('expiresAtMs', match[7]),
+      ...instant('startedAtMs', match[8]),
+      ...instant('endedAtMs', match[9]),
+      ...(match[10] === '' || match[10] === undefined ? {} : { incarnation: match[10] }),
+    },
   };
 }
 
-function instants(
-  head: Head,
-): Partial<Pick<RunRecord, 'dueAtMs' | 'expiresAtMs' | 'startedAtMs' | 'endedAtMs' | 'incarnation'>> {
-  return {
-    ...(head.dueAtMs === undefined ? {} : { dueAtMs: head.dueAtMs }),
-    ...(head.expiresAtMs === undefined ? {} : { expiresAtMs: head.expiresAtMs }),
-    ...(head.startedAtMs === undefined ? {} : { startedAtMs: head.startedAtMs }),
-    ...(head.endedAtMs === undefined ? {} : { endedAtMs: head.endedAtMs }),
-    ...(head.incarnation === undefined ? {} : { incarnation: head.incarnation }),
-  };
+function instant(name: Exclude<keyof Instants, 'incarnation'>, text: string | undefined): Partial<Instants> {
+  return text === undefined || text === '' ? {} : { [name]: Number(text) };
 }
 
-/** Plain runs all carry the same few options, so the last text parsed is very often the next one too. */
 const lastOptions: { text: string; options: RunOptions } = { text: '', options: { source: 'unknown' } };
 
 /** Options that cannot be read are of an unknown source: people can look at the run, and no consumer starts it. */

@@ -17,7 +17,7 @@ const NOT_NOW = new Set([
 const ADVICE: Readonly<Record<string, string>> = {
   OOM: 'Redis is full (maxmemory); running work drains, new work is refused until memory is free',
   MISCONF: 'Redis cannot write to its disk and refuses every write until that is mended',
-  NOPERM: 'the user of this connection lacks a right; grant it all commands on the keys of the prefix',
+  NOPERM: 'the user of this connection lacks a right; tidemill redis-acl prints those that it needs',
   NOAUTH: 'Redis wants a password, and none was given',
   WRONGPASS: 'Redis refuses the user name or the password',
   WRONGTYPE: 'a key of this queue holds a value of another type; something else writes to this prefix',
@@ -35,7 +35,7 @@ const REFUSAL_REASON: Readonly<Record<string, RefusalReason>> = {
 export function refusalReason(error: unknown): RefusalReason | undefined {
   if (!(error instanceof TidemillError) || error.code !== 'BROKER_REFUSED') return undefined;
   const said = error.cause instanceof Error ? error.cause.message : '';
-  return REFUSAL_REASON[said.split(' ', 1)[0] ?? ''] ?? 'other';
+  return REFUSAL_REASON[kindOf(said)] ?? 'other';
 }
 
 /** An error reply of Redis, as ioredis and redis-errors make it. */
@@ -46,6 +46,14 @@ export function isReplyError(error: unknown): error is Error {
 /** ioredis refused to send a command, because its socket is not ready and nothing queues in it. */
 export function isUnsent(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("Stream isn't writeable");
+}
+
+/** A right that is missing inside of a script is told in sentences, which differ from version to version. */
+const SCRIPT_LACKS_RIGHT = /^ERR (The user executing the script can't |ACL failure in script)/;
+
+/** The first word of an error reply, which says what kind it is. */
+function kindOf(said: string): string {
+  return SCRIPT_LACKS_RIGHT.test(said) ? 'NOPERM' : (said.split(' ', 1)[0] ?? '');
 }
 
 export function isMissingScript(error: unknown): boolean {
@@ -62,7 +70,7 @@ export function toBrokerError(error: unknown, doing: string): TidemillError {
       cause: error instanceof Error ? withoutCommand(error) : error,
     });
   }
-  const [word = ''] = error.message.split(' ', 1);
+  const word = kindOf(error.message);
   const advice = ADVICE[word];
   const said = error.message.slice(0, 300);
   const message = `${doing}: ${advice === undefined ? said : `${advice} (${said})`}`;

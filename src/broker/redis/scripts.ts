@@ -1,8 +1,5 @@
-/**
- * The Lua scripts as texts. The only module that reads `.lua` files: the build replaces it by a generated one with the same
- * exports and the texts inside, so that what is published reads no file at run time.
- */
-import { readFileSync } from 'node:fs';
+/** The Lua scripts: which there are, and their texts with what they include. */
+import { luaFile } from './lua-files.ts';
 
 /** One script for each transition; those of schedules and of people stand below the line. */
 export const SCRIPT_NAMES = [
@@ -55,7 +52,7 @@ const SCOPE_ENDS = 'end)()\n';
  * Comments of whole lines are left out, as Redis would store them.
  */
 export function scriptSource(name: ScriptName): string {
-  const [shebang = '', ...lines] = read(name).split('\n');
+  const [shebang = '', ...lines] = luaFile(name).split('\n');
   const included = new Set<string>();
   const body = expand(lines.join('\n'), included).replaceAll(/^\s*--.*\n/gm, '');
   return `${shebang}\n${body}${SCOPE_ENDS.repeat(included.intersection(SCOPES_AFTER).size)}`;
@@ -65,10 +62,6 @@ function expand(text: string, included: Set<string>): string {
   return text.replaceAll(INCLUDE, (_line, file: string) => {
     if (included.has(file)) return '';
     included.add(file);
-    return expand(read(file), included) + (SCOPES_AFTER.has(file) ? SCOPE_BEGINS : '');
+    return expand(luaFile(file), included) + (SCOPES_AFTER.has(file) ? SCOPE_BEGINS : '');
   });
-}
-
-function read(file: string): string {
-  return readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8');
 }

@@ -6,11 +6,13 @@ import { WatchedLoopLag } from '../../consumer/loop-lag.ts';
 import { type RunFinishedEvent, SILENT_OBSERVER } from '../../consumer/observer.ts';
 import { probeRoutes } from '../../http/probes.ts';
 import { serveHttp } from '../../http/server.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
 import { consumerMetrics } from '../../telemetry/consumer-metrics.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { connectBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { guardProcess } from '../guard.ts';
@@ -26,8 +28,7 @@ export function addConsumer(program: Command, surroundings: Surroundings): void 
   addCommand(
     program,
     {
-      name: 'consumer',
-      summary: 'run the tasks of a module: claim runs from Redis until told to stop',
+      ...HEADS.consumer,
       details:
         'SIGTERM or Ctrl-C: no further run is claimed, running ones get --drain, the rest go back with no attempt used; then it exits 0.\n' +
         'A second signal ends it at once. Logs are JSON lines on stdout; /healthz, /readyz and /metrics are served on --http-port.',
@@ -61,11 +62,12 @@ async function runConsumer({
   const counted = consumerMetrics({ metrics, tasks: tasks.registry.names(), queues: settings.queues });
   const broker = stack.use(await connectBroker(settings, { io, log, metrics, counted }));
   const handedBack = new HandedBack();
-  const observer = joinObservers(SILENT_OBSERVER, counted, handedBack);
+  const firstClaim = new FirstClaim(io.clock);
+  const observer = joinObservers(SILENT_OBSERVER, counted, handedBack, firstClaim);
   const parts = stack.use(
     await WorkerParts.open({
       ...workerLimits(settings),
-      ...{ tasks, broker, io, log, observer, poolObserver: counted },
+      ...{ tasks, broker, io, log, observer, poolObserver: counted, childrenAfter: firstClaim.answered },
       loopLag: new WatchedLoopLag({ log, observer, running: guard.running }),
       leaseMs: settings.lease,
       renewEveryMs: settings.heartbeat,
@@ -109,6 +111,18 @@ class HandedBack {
   readonly runFinished = ({ outcome }: RunFinishedEvent): void => {
     if (outcome.kind === 'released') this.runs += 1;
   };
+}
+
+/** Tells when the first claim was answered and its runs have begun: before that, children would only be in the way. */
+class FirstClaim {
+  readonly answered: Promise<void>;
+  readonly claimed: () => void;
+
+  constructor(clock: Clock) {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.answered = promise.then(() => clock.sleep(0));
+    this.claimed = () => resolve(undefined);
+  }
 }
 
 function warnOfSchedules({ registry }: TaskSet, log: Log): void {

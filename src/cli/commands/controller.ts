@@ -10,6 +10,7 @@ import { DEFAULT_QUEUE } from '../../task/names.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { connectBroker } from '../context.ts';
 import { assembleController } from '../controller-parts.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -29,8 +30,7 @@ export function addController(program: Command, surroundings: Surroundings): voi
   addCommand(
     program,
     {
-      name: 'controller',
-      summary: 'fire the ScheduledTask objects of a Kubernetes cluster into Redis',
+      ...HEADS.controller,
       details:
         'Start as many as you like: the holder of the Lease works, another takes over within 25 s of its death. What has to be there first:\n' +
         'the CRD (tidemill crd) and the rights (tidemill rbac).',

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { addCommand, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { EXIT } from '../exit-codes.ts';
 import { writeJson } from '../output.ts';
 import { NoSettings } from '../settings.ts';
@@ -10,8 +11,7 @@ export function addCrd(program: Command, surroundings: Surroundings): void {
   addCommand(
     program,
     {
-      name: 'crd',
-      summary: 'print the CustomResourceDefinition of ScheduledTask',
+      ...HEADS.crd,
       examples: ['tidemill crd | kubectl apply --server-side -f -'],
       settings: NoSettings,
       options: z.object({}),

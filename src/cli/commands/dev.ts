@@ -1,6 +1,7 @@
 /** `tidemill dev`: schedules, queue and tasks in one process, with what happens on the screen. */
 import type { Command } from 'commander';
 import { addCommand, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { DevOptions } from '../dev/call.ts';
 import { startDev } from '../dev/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
@@ -10,12 +11,10 @@ export function addDev(program: Command, surroundings: Surroundings): void {
   addCommand(
     program,
     {
-      name: 'dev',
-      summary: 'run schedules and tasks in this process, without Redis and cluster',
+      ...HEADS.dev,
       details:
         'Schedules come from the manifests and from code; the queue is in memory; CPU-bound tasks run in real child processes.\n' +
         'Changed manifests are in force at once; when the tasks change, the process starts itself anew. Ctrl-C prints a summary.',
-      args: [['[manifests...]', 'ScheduledTask YAML files, or folders of them']],
       examples: [
         'tidemill dev schedules/ --tasks src/tasks.ts',
         'tidemill dev --tasks src/tasks.ts --json | jq .event',

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { RedisBroker } from '../../broker/redis/redis-broker.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { requireRedis, withBroker } from '../context.ts';
 import { explained, type Finding } from '../doctor/finding.ts';
 import { kubernetesFindings } from '../doctor/kubernetes.ts';
@@ -35,13 +36,11 @@ export function addDoctor(program: Command, surroundings: Surroundings): void {
   addCommand(
     program,
     {
-      name: 'doctor',
-      summary: 'check Redis, consumers, the cluster, tasks and manifests, and say what is wrong',
+      ...HEADS.doctor,
       details:
         'What is not asked for is not checked, and is named as skipped. With --tasks, the task and the params of each schedule are checked.\n' +
         'With --kubernetes: the API server and its version, the CRD and its schema, and whether a controller holds the Lease. With --run-noop\n' +
         'the built-in task tidemill.noop goes through each queue that --queue names, and its consumers. The exit code is 1 when anything failed.',
-      args: [['[manifests...]', 'YAML files or folders to be checked']],
       examples: [
         'tidemill doctor schedules/ --tasks dist/tasks.js --redis redis://localhost:6379',
         'tidemill doctor --kubernetes --lease-namespace tidemill --run-noop --queue default,reports',

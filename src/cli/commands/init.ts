@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { TidemillError } from '../../runtime/errors.ts';
 import { addCommand, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { EXIT } from '../exit-codes.ts';
 import { projectFiles } from '../project-template.ts';
 import { writeJson } from '../output.ts';
@@ -18,11 +19,9 @@ export function addInit(program: Command, surroundings: Surroundings): void {
   addCommand(
     program,
     {
-      name: 'init',
-      summary: 'write a worker project into an empty folder',
+      ...HEADS.init,
       details:
         'Two tasks, a schedule, a Dockerfile, and the scripts that run them. Nothing that exists is overwritten.',
-      args: [['[folder]', 'where (default: the current folder)']],
       examples: ['tidemill init my-worker && cd my-worker && npm install && npm run dev'],
       settings: NoSettings,
       options: z.object({}),

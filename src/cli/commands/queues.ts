@@ -5,7 +5,8 @@ import type { Broker, QueueStats } from '../../broker/broker.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import { checkQueueName } from '../../task/names.ts';
 import { didYouMean } from '../../task/near-names.ts';
-import { addCommand, type Surroundings } from '../command.ts';
+import { addCommand, addGroup, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { withBroker } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { showDuration } from '../format.ts';
@@ -33,10 +34,7 @@ const COLUMNS: readonly Column<QueueStats>[] = [
 ];
 
 export function addQueues(program: Command, surroundings: Surroundings): void {
-  const queues = program
-    .command('queues')
-    .summary('look at queues; pause, resume and empty them')
-    .description('Look at queues; pause, resume and empty them.');
+  const queues = addGroup(program, HEADS.queues);
 
   addList(queues, surroundings);
   addSwitches(queues, surroundings, {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import { addCommand, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { EXIT } from '../exit-codes.ts';
 import { RbacSettings } from '../kube-settings.ts';
 import { writeJson } from '../output.ts';
@@ -11,8 +12,7 @@ export function addRbac(program: Command, surroundings: Surroundings): void {
   addCommand(
     program,
     {
-      name: 'rbac',
-      summary: 'print the service account and the rights that a controller needs',
+      ...HEADS.rbac,
       details:
         'With --watch-namespaces a Role in each of them, else a ClusterRole. Consumers need no rights in the cluster at all.',
       examples: [

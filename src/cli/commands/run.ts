@@ -13,6 +13,7 @@ import { isTerminal, PRIORITIES, type RunRecord } from '../../task/run.ts';
 import type { EnqueueOptions } from '../../task/types.ts';
 import { createLog } from '../../telemetry/log.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { requireRedis, withBroker } from '../context.ts';
 import { prettyLogLine } from '../dev/pretty-log.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -45,12 +46,10 @@ export function addRun(program: Command, surroundings: Surroundings): void {
   addCommand(
     program,
     {
-      name: 'run',
-      summary: 'start one run of a task',
+      ...HEADS.run,
       details:
         'It goes into the queue, and any consumer runs it; its id is printed. With --wait the result is printed when it ended.\n' +
         'With --here it is executed in this process, without Redis, and so are the runs that it enqueues; --tasks says where the task is.',
-      args: [['<task>', 'name of the task']],
       examples: [
         'tidemill run fetch-data -p url=https://example.org --wait',
         'tidemill run fetch-data --params \'{"url":"https://example.org"}\' --here --tasks src/tasks.ts',

@@ -5,7 +5,8 @@ import { type CancelOutcome, type RunPage, SEARCH_CAP } from '../../broker/broke
 import { compareNewest } from '../../broker/newest-runs.ts';
 import { RUN_STATES, type RunRecord } from '../../task/run.ts';
 import { changeRuns } from '../change-runs.ts';
-import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { addCommand, addGroup, type Call, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { findRun, queuesOf, runNotFound, withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural } from '../format.ts';
@@ -29,10 +30,7 @@ const CancelOptions = z.object({ reason: z.string().max(256).default('cancelled 
 const NoOptions = z.object({});
 
 export function addRuns(program: Command, surroundings: Surroundings): void {
-  const runs = program
-    .command('runs')
-    .summary('find, cancel and redrive runs')
-    .description('Find, cancel and redrive runs.');
+  const runs = addGroup(program, HEADS.runs);
 
   addList(runs, surroundings);
   addGet(runs, surroundings);

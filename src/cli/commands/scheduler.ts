@@ -18,6 +18,7 @@ import { createLog, type Log } from '../../telemetry/log.ts';
 import { Metrics } from '../../telemetry/metrics.ts';
 import { collectCluster } from '../cluster-gauges.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { connectBroker } from '../context.ts';
 import { engineLog } from '../engine-log.ts';
 import { watchEngine } from '../engine-watch.ts';
@@ -42,12 +43,10 @@ export function addScheduler(program: Command, surroundings: Surroundings): void
   addCommand(
     program,
     {
-      name: 'scheduler',
-      summary: 'fire schedules from files and code into Redis',
+      ...HEADS.scheduler,
       details:
         'Start as many as you like: one works, the others take over within 18 s of its death. Changed files are in force at once, by the one that works;\n' +
         'schedules whose file is gone are withdrawn. In a cluster the controller does this from ScheduledTask objects instead.',
-      args: [['[manifests...]', 'ScheduledTask YAML files, or folders of them']],
       examples: [
         'tidemill scheduler schedules/ --redis redis://localhost:6379',
         'tidemill scheduler --tasks dist/tasks.js',

@@ -6,7 +6,8 @@ import { TidemillError } from '../../runtime/errors.ts';
 import type { TaskDescription } from '../../task/manifest.ts';
 import { DEFAULT_QUEUE, isReservedTaskName, isTaskName, TASK_NAME_RULE } from '../../task/names.ts';
 import { didYouMean } from '../../task/near-names.ts';
-import { addCommand, type Surroundings } from '../command.ts';
+import { addCommand, addGroup, type Surroundings } from '../command.ts';
+import { HEADS } from '../command-heads.ts';
 import { queuesOf, withBroker } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { shorten } from '../format.ts';
@@ -43,10 +44,7 @@ const COLUMNS: readonly Column<TaskRow>[] = [
 ];
 
 export function addTasks(program: Command, surroundings: Surroundings): void {
-  const tasks = program
-    .command('tasks')
-    .summary('look at tasks, pause and resume them')
-    .description('Look at tasks, pause and resume them.');
+  const tasks = addGroup(program, HEADS.tasks);
 
   addList(tasks, surroundings);
   addSwitches(tasks, surroundings, {

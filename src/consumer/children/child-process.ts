@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TidemillError, unreachable } from '../../runtime/errors.ts';
+import { cut } from '../../runtime/printable.ts';
 import type { ExecuteRequest } from '../executor.ts';
 import { ChildOutput } from './child-output.ts';
 import {
@@ -13,6 +14,7 @@ import {
 } from './child-run.ts';
 import { type ChildExit, type StopCause, stopCauseOf } from './classify.ts';
 import { type ChildOptions, forkChild } from './fork-child.ts';
+import { LogMeter } from './log-limits.ts';
 import type { ChildEnd } from './observer.ts';
 import { type ChildMessage, parseChildMessage, type ParentMessage } from './protocol.ts';
 import { describeExit, reap } from './reap.ts';
@@ -20,6 +22,9 @@ import { killAfter, signalGroup, terminateGroup } from './terminate.ts';
 
 /** A child that ends closes its channel a moment before its exit is seen. */
 const DISCONNECT_GRACE_MS = 500;
+
+/** Characters of why a child could not load its tasks, as it says itself. */
+const LONGEST_START_PROBLEM = 4_000;
 
 type State = 'starting' | 'idle' | 'busy' | 'ending' | 'ended';
 
@@ -33,6 +38,8 @@ export class WarmChild {
   readonly #process: ChildProcess;
   readonly #output: ChildOutput;
   readonly #ready = Promise.withResolvers<undefined>();
+  /** Of what it logs outside its runs, over its whole life. */
+  readonly #meter = new LogMeter();
   #state: State = 'starting';
   #end: ChildEnd | undefined;
   #startProblem: string | undefined;
@@ -150,7 +157,7 @@ export class WarmChild {
         this.#becomeReady(message.manifestHash, message.rssBytes);
         break;
       case 'broken':
-        this.#failStart(message.message);
+        this.#failStart(cut(message.message, LONGEST_START_PROBLEM));
         break;
       case 'begun':
         this.#begin(message.run);
@@ -196,8 +203,8 @@ export class WarmChild {
   }
 
   #log(message: LogMessage): void {
-    const { run: number, level, fields } = message;
-    if (number === 0) this.#options.log[level](message.message, { ...fields, pid: this.pid });
+    const { run: number } = message;
+    if (number === 0) this.#logOutside(message);
     else if (number > this.#runs) this.#breach('it logged for a run that it was not given');
     // A record of an ended run comes from work that its body left behind: it belongs to nobody.
     else if (number === this.#run?.number && !this.#run.log(message)) {
@@ -205,10 +212,17 @@ export class WarmChild {
     }
   }
 
+  #logOutside({ level, message, fields }: LogMessage): void {
+    const record = this.#meter.take({ message, ...(fields !== undefined && { fields }) });
+    if (record === undefined) this.#breach('it sent more log records outside any run than its limit allows');
+    else this.#options.log[level](record.message, { ...record.fields, pid: this.pid });
+  }
+
   async #enqueue(message: EnqueueMessage): Promise<void> {
     const run = this.#run?.number === message.run ? this.#run : undefined;
     const { call } = message;
-    if (run !== undefined) this.#send(await run.enqueue(message));
+    if (run?.mayEnqueue === false) this.#breach('it asked for more runs than its limit allows at a time');
+    else if (run !== undefined) this.#send(await run.enqueue(message));
     else this.#send({ type: 'enqueue-failed', call, code: 'RUN_STATE', message: 'the run has ended' });
   }
 

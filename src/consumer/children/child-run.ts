@@ -3,8 +3,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { messageOf, TidemillError } from '../../runtime/errors.ts';
 import type { AttemptResult } from '../../task/invoke.ts';
 import type { ExecuteRequest } from '../executor.ts';
+import type { RunOptions } from '../../task/run.ts';
 import { type ChildExit, classifyExit, type EndCause } from './classify.ts';
-import { MAX_LOG_RECORDS } from './log-limits.ts';
+import { ENQUEUE_WINDOW } from './enqueue-relay.ts';
+import { LogMeter } from './log-limits.ts';
 import { DEFAULT_OUTPUT_LIMITS, type OutputLine, type OutputStream, RunOutput } from './output.ts';
 import type { ChildMessage, ParentMessage } from './protocol.ts';
 
@@ -25,7 +27,8 @@ export class ChildRun {
   #cause: EndCause | undefined;
   readonly #output: RunOutput;
   readonly #resolve: (end: RunEnd) => void;
-  #logRecords = 0;
+  readonly #meter = new LogMeter();
+  #enqueuesOpen = 0;
   #begun = false;
   #reported = false;
 
@@ -74,21 +77,34 @@ export class ChildRun {
 
   /** @returns false when the child sent more records than its own limit allows */
   log({ level, message, fields }: LogMessage): boolean {
-    this.#logRecords += 1;
-    if (this.#logRecords > MAX_LOG_RECORDS) return false;
-    this.request.log[level](message, fields);
-    return true;
+    const record = this.#meter.take({ message, ...(fields !== undefined && { fields }) });
+    if (record !== undefined) this.request.log[level](record.message, record.fields);
+    return record !== undefined;
+  }
+
+  /** Whether the child may ask for a further run before it has an answer: one of ours waits. */
+  get mayEnqueue(): boolean {
+    return this.#enqueuesOpen < ENQUEUE_WINDOW;
   }
 
   /** Hands a child run to the queue; the answer says what the queue said, also when it refused. */
   async enqueue({ call, queue, request }: EnqueueMessage): Promise<ParentMessage> {
+    this.#enqueuesOpen += 1;
     try {
-      const { id, outcome } = await this.request.enqueue(queue, request);
+      const { id, outcome } = await this.request.enqueue(queue, { ...request, options: this.#lineage });
       return { type: 'enqueued', call, id, outcome };
     } catch (error) {
       const code = error instanceof TidemillError ? error.code : 'INTERNAL';
       return { type: 'enqueue-failed', call, code, message: messageOf(error) };
+    } finally {
+      this.#enqueuesOpen -= 1;
     }
+  }
+
+  /** Said here, not by the child: it could name another parent, or a schedule. */
+  get #lineage(): RunOptions {
+    const { id, options } = this.request.record;
+    return { source: 'task', parentId: id, rootId: options.rootId ?? id };
   }
 
   /** Ends the run with the result that its child reported. */

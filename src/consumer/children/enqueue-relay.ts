@@ -7,7 +7,7 @@ import type { ChildMessage, ParentMessage } from './protocol.ts';
 type Answer = Extract<ParentMessage, { type: 'enqueued' | 'enqueue-failed' }>;
 
 /** Calls without an answer at the same time: a body that enqueues a million runs must not fill its parent's memory. */
-const WINDOW = 64;
+export const ENQUEUE_WINDOW = 64;
 
 export class EnqueueRelay {
   readonly #send: (message: ChildMessage) => unknown;
@@ -24,7 +24,9 @@ export class EnqueueRelay {
    * @throws TidemillError what the queue, or the parent in its place, refused it with
    */
   async enqueue(run: number, queue: string, request: RunRequest): Promise<Enqueued> {
-    if (this.#unanswered.size >= WINDOW) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    // Again and again: whoever had the answer may have been quicker to take the place that it left.
+    while (this.#unanswered.size >= ENQUEUE_WINDOW)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     const { promise, resolve } = Promise.withResolvers<Answer>();
     const call = ++this.#calls;
     this.#unanswered.set(call, resolve);

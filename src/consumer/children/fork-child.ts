@@ -1,8 +1,8 @@
 /** Forks one child: what it gets and how it is tied to this process. */
 import { type ChildProcess, fork } from 'node:child_process';
-import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../runtime/clock.ts';
+import { ownFile } from '../../runtime/own-files.ts';
 import type { TaskLog } from '../../task/define-task.ts';
 import type { PoolObserver } from './observer.ts';
 
@@ -24,11 +24,9 @@ export interface ChildOptions {
   readonly observer: PoolObserver;
 }
 
-/** Runs from the sources and from the build: the entry has the extension that this file has. */
-const ENTRY = fileURLToPath(new URL(`./child-main${extname(import.meta.url)}`, import.meta.url));
 /** Its one argument is our pid; what it is to load and to run follows by message, where `ps` does not show it. */
 export function forkChild(options: ChildOptions): ChildProcess {
-  return fork(ENTRY, [String(process.pid)], {
+  return fork(fileURLToPath(ownFile('consumer/children/child-main')), [String(process.pid)], {
     cwd: options.cwd,
     env: { ...options.env },
     execArgv: [...options.execArgv],

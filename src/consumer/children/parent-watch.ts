@@ -1,13 +1,13 @@
 /** Ends a child whose parent has died, even while its event loop is busy: the watch is a thread of its own. */
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { ownFile } from '../../runtime/own-files.ts';
 
 /** How often the thread looks for its parent, ms: the time that an orphan lives on. */
 export const WATCH_INTERVAL_MS = 500;
 
 /** Starts the watch. Without it the child must not run: a spinning orphan would go on for ever. */
 export function watchParent(parentPid: number): void {
-  const thread = new Worker(new URL(`./parent-watch-thread${extname(import.meta.url)}`, import.meta.url), {
+  const thread = new Worker(ownFile('consumer/children/parent-watch-thread'), {
     workerData: parentPid,
     execArgv: [],
     env: {},

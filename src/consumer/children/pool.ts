@@ -46,6 +46,11 @@ export interface CpuPoolOptions {
   readonly killGraceMs?: number;
   readonly recycle?: Partial<RecycleLimits>;
   readonly breaker?: Partial<BreakerPolicy>;
+  /**
+   * The first children are forked when this has settled, or when a run wants one, whichever comes first: two processes that
+   * start take the cores from whatever else is starting. Default: at once.
+   */
+  readonly startAfter?: Promise<unknown>;
   readonly clock?: Clock;
 }
 
@@ -78,10 +83,12 @@ export interface CpuPool extends CpuExecutor, AsyncDisposable {
 /** Children that a run is offered to when they die before its body begins: more than this is no chance. */
 const MAX_OFFERS = 3;
 
-/** Starts the pool: the first children are forked at once. */
+/** Starts the pool. */
 export function createCpuPool(options: CpuPoolOptions): CpuPool {
   const pool = new ChildPool(options);
-  pool.fill();
+  const begin = (): void => pool.begin();
+  if (options.startAfter === undefined) begin();
+  else void options.startAfter.then(begin, begin);
   return pool;
 }
 
@@ -98,6 +105,7 @@ class ChildPool implements CpuPool {
     this.#runOn(child, request),
   );
   readonly #firstStart = Promise.withResolvers<undefined>();
+  #hasBegun = false;
   #breaker: Breaker = CLOSED_BREAKER;
   #lastFailure: unknown;
   #retry: Timer | undefined;
@@ -146,6 +154,7 @@ class ChildPool implements CpuPool {
   }
 
   async started(): Promise<void> {
+    this.begin();
     await this.#firstStart.promise;
   }
 
@@ -173,13 +182,20 @@ class ChildPool implements CpuPool {
     await Promise.all([...this.#children].map((child) => child.stop('disposed')));
   }
 
+  /** Lets the first children start. Twice is harmless. */
+  begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    this.#fill();
+  }
+
   /** Starts children up to the size of the pool, as the breaker allows. */
-  fill(): void {
+  #fill(): void {
     this.#retry?.[Symbol.dispose]();
     this.#retry = undefined;
     while (this.#disposal === undefined && this.#lacksChildren()) {
       const waitMs = waitBeforeStart(this.#breaker, this.#clock.monotonic());
-      if (waitMs > 0) return void (this.#retry = this.#clock.after(waitMs, () => this.fill()));
+      if (waitMs > 0) return void (this.#retry = this.#clock.after(waitMs, () => this.#fill()));
       this.#start();
     }
   }
@@ -217,14 +233,14 @@ class ChildPool implements CpuPool {
     if (child.end === 'died' && child.runs === 0) {
       this.#startFailed(new TidemillError('CHILD_START', 'a child process ended before its first run'));
     }
-    this.fill();
+    this.#fill();
   }
 
   #becameReady(child: WarmChild): void {
     this.#breaker = afterStart(this.#breaker);
     this.#firstStart.resolve(undefined);
     if (child.state === 'idle') this.#waiting.serve(child);
-    this.fill();
+    this.#fill();
   }
 
   #startFailed(error: unknown): void {
@@ -255,7 +271,10 @@ class ChildPool implements CpuPool {
     const child = [...this.#children].find(({ state }) => state === 'idle');
     if (child !== undefined) return this.#runOn(child, request);
     if (!this.healthy) throw this.#startError();
-    return this.#waiting.add(request);
+    // In the line first: where no child can be forked, the refusal must find it there.
+    const end = this.#waiting.add(request);
+    this.begin();
+    return end;
   }
 
   async #runOn(child: WarmChild, request: ExecuteRequest): Promise<RunEnd> {
@@ -270,7 +289,7 @@ class ChildPool implements CpuPool {
   #afterRun(child: WarmChild): void {
     if (child.state === 'idle' && this.#isWorn(child)) void child.stop('recycled');
     if (child.state === 'idle') this.#waiting.serve(child);
-    this.fill();
+    this.#fill();
   }
 
   #isWorn(child: WarmChild): boolean {

@@ -1,9 +1,21 @@
 /** What a child and its parent say to each other, parsed on both sides: a message that does not parse ends the child. */
 import { z } from 'zod';
+import { cut } from '../../runtime/printable.ts';
+import { isGeneratedRunId } from '../../task/ids.ts';
 import type { AttemptResult } from '../../task/invoke.ts';
+import { isGivenRunId, isQueueName, isTaskName } from '../../task/names.ts';
+import { isParamsText } from '../../task/params.ts';
 import type { RunRequest } from '../../task/request.ts';
-import { PRIORITIES, RUN_STATES, type RunRecord } from '../../task/run.ts';
+import { isResultText } from '../../task/result.ts';
+import { LONGEST_ADVISED_MS } from '../../task/retry.ts';
+import { type FailureReason, PRIORITIES, RUN_STATES, type RunError, type RunRecord } from '../../task/run.ts';
 import { RunErrorSchema, RunOptionsSchema } from '../../task/run-schema.ts';
+import { MESSAGE_MAX_LENGTH, NAME_MAX_LENGTH, STACK_MAX_LENGTH } from '../../task/thrown.ts';
+
+/** The last instant that a Date can hold. */
+const LAST_INSTANT_MS = 8.64e15;
+/** What a duration can say at most. */
+const LONGEST_WAIT_MS = 99_999 * 3_600_000;
 
 const RunRecordSchema = z.object({
   id: z.string(),
@@ -26,26 +38,45 @@ const RunRecordSchema = z.object({
   cancelReason: z.string().exactOptional(),
 }) satisfies z.ZodType<RunRecord>;
 
+/**
+ * What a child may ask for. Task code shares the process with the code that makes these messages and can send its own, so
+ * everything is checked again here: an id that begins with the uid of a schedule would take the place of one of its slots.
+ */
 const RunRequestSchema = z.object({
   id: z.string(),
-  task: z.string(),
+  task: z.string().refine(isTaskName, 'must be the name of a task'),
   priority: z.enum(PRIORITIES),
-  params: z.string(),
+  params: z.string().refine(isParamsText, 'must be params as JSON'),
+  /** Read for its shape only: the parent writes its own. */
   options: RunOptionsSchema,
-  runAtMs: z.number().exactOptional(),
-  delayMs: z.number().exactOptional(),
-  expiresInMs: z.number().exactOptional(),
+  runAtMs: z.number().min(0).max(LAST_INSTANT_MS).exactOptional(),
+  delayMs: z.number().min(0).max(LONGEST_WAIT_MS).exactOptional(),
+  expiresInMs: z.number().min(1).max(LONGEST_WAIT_MS).exactOptional(),
 }) satisfies z.ZodType<RunRequest>;
 
+const ReportedErrorSchema = (reasons: readonly FailureReason[]) =>
+  z.object({
+    reason: z.enum(reasons),
+    name: z.string().max(NAME_MAX_LENGTH),
+    message: z.string().max(MESSAGE_MAX_LENGTH),
+    stack: z.string().max(STACK_MAX_LENGTH).exactOptional(),
+  }) satisfies z.ZodType<RunError>;
+
 const AttemptResultSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('succeeded'), result: z.string().exactOptional() }),
+  z.object({
+    kind: z.literal('succeeded'),
+    result: z.string().refine(isResultText, 'must be a result as JSON').exactOptional(),
+  }),
   z.object({
     kind: z.literal('failed'),
-    error: RunErrorSchema,
-    retry: z.union([z.literal(['policy', 'never']), z.object({ delayMs: z.number() })]),
+    error: ReportedErrorSchema(['Error', 'NonRetryable', 'InvalidResult', 'ResultTooLarge', 'Timeout']),
+    retry: z.union([
+      z.literal(['policy', 'never']),
+      z.object({ delayMs: z.number().min(0).max(LONGEST_ADVISED_MS) }),
+    ]),
   }),
-  z.object({ kind: z.literal('cancelled'), reason: z.string() }),
-  z.object({ kind: z.literal('rejected'), error: RunErrorSchema }),
+  z.object({ kind: z.literal('cancelled'), reason: z.string().max(MESSAGE_MAX_LENGTH) }),
+  z.object({ kind: z.literal('rejected'), error: ReportedErrorSchema(['InvalidParams']) }),
 ]) satisfies z.ZodType<AttemptResult>;
 
 /** Numbers the runs of one child, from 1; 0 means outside any run. What comes late for an ended run can so be told apart. */
@@ -76,7 +107,7 @@ export type ParentMessage = z.output<typeof ParentMessageSchema>;
 
 const ChildMessageSchema = z.discriminatedUnion('type', [
   /** The tasks are loaded and the dependencies open. */
-  z.object({ type: z.literal('ready'), manifestHash: z.string(), rssBytes: z.number() }),
+  z.object({ type: z.literal('ready'), manifestHash: z.string(), rssBytes: z.number().nonnegative() }),
   /** They are not, and will not be. */
   z.object({ type: z.literal('broken'), message: z.string() }),
   /** The body begins now. A child that dies before this has not touched the run. */
@@ -88,20 +119,25 @@ const ChildMessageSchema = z.discriminatedUnion('type', [
     message: z.string(),
     fields: z.record(z.string(), z.unknown()).exactOptional(),
   }),
-  z.object({
-    type: z.literal('enqueue'),
-    run: RunNumberSchema,
-    call: z.int(),
-    queue: z.string(),
-    request: RunRequestSchema,
-  }),
+  z
+    .object({
+      type: z.literal('enqueue'),
+      run: RunNumberSchema,
+      call: z.int(),
+      queue: z.string().refine(isQueueName, 'must be the name of a queue'),
+      request: RunRequestSchema,
+    })
+    .refine(({ queue, request: { id } }) => isGivenRunId(id) || isGeneratedRunId(id, queue), {
+      path: ['request', 'id'],
+      message: 'must be an id that a task may give',
+    }),
   /** The run has ended, and nothing more comes for it. `reusable`: false after an uncaught error. */
   z.object({
     type: z.literal('result'),
     run: RunNumberSchema,
     result: AttemptResultSchema,
-    droppedLogs: z.int(),
-    rssBytes: z.number(),
+    droppedLogs: z.int().nonnegative(),
+    rssBytes: z.number().nonnegative(),
     reusable: z.boolean(),
   }),
 ]);
@@ -121,6 +157,6 @@ function parsed<Message>(outcome: z.ZodSafeParseResult<Message>): Parsed<Message
   if (outcome.success) return { message: outcome.data };
   const [issue] = outcome.error.issues;
   return {
-    problem: `unexpected message: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`.slice(0, 500),
+    problem: cut(`unexpected message: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`, 500),
   };
 }

@@ -7,6 +7,7 @@ import { createProgram } from '../../../src/cli/main.ts';
 import { COMMAND_SETTINGS } from '../../../src/cli/settings.ts';
 import { VERSION_LINE } from '../../../src/cli/version.ts';
 import { fakeIo, tidemill } from '../../support/fake-io.ts';
+import { modulesOf } from '../../support/loaded-modules.ts';
 
 /** Names of all commands that do something, such as `runs ls`. */
 function leaves(command: Command, path: readonly string[] = []): readonly (readonly string[])[] {
@@ -14,15 +15,15 @@ function leaves(command: Command, path: readonly string[] = []): readonly (reado
   return command.commands.flatMap((child) => leaves(child, [...path, child.name()]));
 }
 
-const surroundings = { io: fakeIo().io, knownVariables: new Set<string>(), done: () => undefined };
-const commands = leaves(createProgram(surroundings));
+const surroundings = { io: fakeIo().io, done: () => undefined };
+const commands = leaves(await createProgram(surroundings));
 const verbs = leaves(createPlugin(surroundings));
 
 describe('help', () => {
   test('all commands are there', () => {
     const wanted =
       'init, dev, consumer, scheduler, controller, run, runs ls, runs get, runs cancel, runs redrive, queues ls, queues pause, queues resume, queues purge, ' +
-      'tasks ls, tasks pause, tasks resume, schedules ls, schedules next, schedules why, schedules trigger, schedules export, crd, rbac, doctor';
+      'tasks ls, tasks pause, tasks resume, schedules ls, schedules next, schedules why, schedules trigger, schedules export, crd, rbac, redis-acl, doctor';
     assert.equal(commands.map((path) => path.join(' ')).join(', '), wanted);
   });
 
@@ -45,6 +46,36 @@ describe('help', () => {
     assert.equal(code, 0);
     for (const { code: exit, meaning } of EXIT_MEANINGS)
       assert.match(stdout, new RegExp(`${exit} +${meaning.slice(0, 30).replace('(', '\\(')}`));
+  });
+
+  test('the help of the program is the same whether its commands are loaded or not', async () => {
+    const heads = await createProgram(surroundings, () => false);
+    assert.equal(heads.helpInformation(), (await createProgram(surroundings)).helpInformation());
+  });
+
+  test('the help of the program loads none of the libraries that its commands stand on', () => {
+    const loaded = modulesOf('--help');
+    assert.ok(
+      loaded.some((url) => url.includes('/commander/')),
+      loaded.join('\n'),
+    );
+    for (const name of ['zod', 'ioredis', 'pino', 'prom-client', 'yaml', '@kubernetes/client-node'])
+      assert.deepEqual(
+        loaded.filter((url) => url.includes(`/node_modules/${name}/`)),
+        [],
+        name,
+      );
+  });
+
+  test('the help of the consumer loads neither the client of Kubernetes, nor a parser of YAML, nor that of Redis', () => {
+    const loaded = modulesOf('consumer', '--help');
+    assert.ok(loaded.some((url) => url.includes('/node_modules/zod/')));
+    for (const name of ['yaml', '@kubernetes/client-node', 'ioredis'])
+      assert.deepEqual(
+        loaded.filter((url) => url.includes(`/node_modules/${name}/`)),
+        [],
+        name,
+      );
   });
 
   test('--version prints version, commit and Node', async () => {

@@ -78,7 +78,7 @@ test('a settle that did not arrive is sent again once the broker says that the r
 test('with a third of all calls failing in every way, 1,000 runs end exactly once and nothing grows', async () => {
   await using world = new ConsumerWorld([counted]);
   const { seen, consumer } = await world.start();
-  await world.start();
+  const other = await world.start();
   const random = dice(7);
   const breakable = new Set<FaultyCall>(['cycle', 'held', 'renew', 'promote', 'recover']);
   world.broker.plan = (call) => {
@@ -92,7 +92,7 @@ test('with a third of all calls failing in every way, 1,000 runs end exactly onc
   const stats = await world.broker.queue('default').inspect.stats();
   assert.deepEqual([stats.running, stats.pending, stats.delayed, stats.retainedSucceeded], [0, 0, 0, 1_000]);
   assert.equal(consumer.running, 0);
-  assert.ok(seen.answers['settled'] !== undefined);
+  assert.ok((seen.answers['settled'] ?? other.seen.answers['settled']) !== undefined);
 });
 
 test('a run whose lease was lost is aborted, its settle is refused, and another consumer finishes it', async () => {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { ConsumerPort, CycleReply, CycleRequest, SettleAnswer } from '../../../src/broker/broker.ts';
 import { createMemoryBroker } from '../../../src/broker/memory/memory-broker.ts';
 import { SILENT_OBSERVER } from '../../../src/consumer/observer.ts';
+import { SETTLE_BATCH } from '../../../src/consumer/settle-batcher.ts';
 import { QueueCalls } from '../../../src/consumer/queue-calls.ts';
 import { QueueSession } from '../../../src/consumer/queue-session.ts';
 import { handOutKey, RunTable } from '../../../src/consumer/run-table.ts';
@@ -64,18 +65,18 @@ function createCalls(answer: (request: CycleRequest, nth: number) => SettleAnswe
 
 const unavailable = new TidemillError('BROKER_UNAVAILABLE', 'planned');
 
-test('64 settlements are sent at once, fewer after 2 ms, and a second batch does not wait for the first', async () => {
+test('a full batch of settlements is sent at once, fewer after 2 ms, and a second batch does not wait for the first', async () => {
   const { clock, requests, settle } = createCalls(() => 'settled');
-  for (let index = 0; index < 70; index += 1) settle(`r${index}`);
+  for (let index = 0; index < SETTLE_BATCH + 6; index += 1) settle(`r${index}`);
   await clock.advanceBy(0);
   assert.deepEqual(
     requests.map((request) => request.settle.length),
-    [64],
+    [SETTLE_BATCH],
   );
   await clock.advanceBy(2);
   assert.deepEqual(
     requests.map((request) => request.settle.length),
-    [64, 6],
+    [SETTLE_BATCH, 6],
   );
 });
 

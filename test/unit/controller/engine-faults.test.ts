@@ -99,6 +99,26 @@ describe('the schedule engine with a broker in trouble', () => {
     assert.deepEqual(await world.decisions('a'), ['07:59:40Z..08:00:00Z x3 fired']);
   });
 
+  test('an engine that met an older generation only takes the word of the status when the broker was emptied', async () => {
+    const object = world.store.create('a', { every: '10s', missedRunPolicy: 'All' });
+    const engine = world.start();
+    await world.clock.advanceBy(SECOND);
+    engine.source.cutOff = true;
+    // Another controller acts on the edit, and writes the status; then Redis loses everything.
+    const edited = {
+      ...object,
+      generation: 2,
+      status: { observedGeneration: 2, settledThroughTime: new Date(START + 40 * SECOND).toISOString() },
+    };
+    world.store.put(edited);
+    await world.clock.advanceBy(64 * SECOND);
+    const emptied = createMemoryBroker({ clock: world.clock });
+    engine.broker.inner = emptied;
+    engine.source.cutOff = false;
+    await world.clock.advanceBy(SECOND);
+    assert.deepEqual(await world.decisions('a', emptied), ['08:00:50Z..08:01:00Z x2 fired']);
+  });
+
   test('a status of an older generation says nothing about the new one', async () => {
     const object = world.store.create('a', { every: '10s', missedRunPolicy: 'All' });
     world.store.put({

@@ -21,6 +21,23 @@ local FUTURE_TOLERANCE_MS = 50
 local FORBID_SAMPLE = 8
 local REPLACED = '"Replaced"'
 
+-- Records of the runs that the slots of this call would make, read at once: id -> text.
+local known_runs = {}
+
+local function read_known_runs()
+  local ids, at = {}, 1
+  while ARGV[at + 9] do
+    local uid, entry_at = ARGV[at], at + 10
+    for _ = 1, tonumber(ARGV[at + 9]) or 0 do
+      local iso = string.match(ARGV[entry_at] or '', '^s;.*;([^;]+)$')
+      if iso then ids[#ids + 1] = uid .. '@' .. iso end
+      entry_at = entry_at + (ARGV[entry_at] == 't' and 8 or 1)
+    end
+    at = entry_at
+  end
+  for index, text in ipairs(get_many(RUNS, ids)) do known_runs[ids[index]] = text end
+end
+
 local has_replaced = false
 local position = 0
 local function take()
@@ -44,7 +61,9 @@ end
 -- Runs that this script has enqueued or withdrawn are not in the stored set yet, or still.
 local function count_in_flight(schedule)
   if not schedule.in_flight then
-    schedule.in_flight = call('SCARD', inflight_key(schedule.uid))
+    local key = inflight_key(schedule.uid)
+    schedule.in_flight = call('SCARD', key)
+    know_kind('set', key)
     schedule.added = {}
   end
   return schedule.in_flight
@@ -122,7 +141,7 @@ local function decide_slot(schedule, request, entry)
   move_watermark(schedule, slot)
   local id = schedule.uid .. '@' .. iso
   -- Its run is there although the watermark is not: a Redis that lost writes. The slot was fired.
-  if open_runs[id] or call('HEXISTS', RUNS, id) == 1 then return 'd' end
+  if open_runs[id] or known_runs[id] then return 'd' end
   local is_admitted, why = admit(schedule, request.policy, reason)
   if is_admitted then
     local options = request.options_tail == '' and request.options or request.options .. slot .. request.options_tail
@@ -205,6 +224,7 @@ local function fire()
   return { 'ok', schedule.watermark and int(schedule.watermark) or '', table.concat(decisions, ' ') }
 end
 
+read_known_runs()
 local replies = {}
 while position < #ARGV do replies[#replies + 1] = fire() end
 if has_replaced then

@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { decodeReason, encodeReason } from '../../../../src/broker/redis/reason-text.ts';
 import {
   decodeLastRun,
-  decodeReason,
   decodeRecord,
   encodeBody,
   encodeError,
-  encodeReason,
   onOneLine,
 } from '../../../../src/broker/redis/record.ts';
 import type { RunRequest } from '../../../../src/task/request.ts';

@@ -39,6 +39,11 @@ local function check_kind(kind, key)
   end
 end
 
+-- A read that came back has shown the type of its key: as it is what was expected, or the key does not exist.
+local function know_kind(kind, key)
+  if kinds[key] == nil then kinds[key] = kind end
+end
+
 local KIND_OF = {
   HSET = 'hash', HDEL = 'hash', RPUSH = 'list', LPUSH = 'list', LTRIM = 'list', LREM = 'list', LSET = 'list', ZADD = 'zset',
   ZREM = 'zset', SADD = 'set', SREM = 'set', XADD = 'stream',
@@ -72,8 +77,12 @@ end
 local function get_many(key, fields)
   local count = #fields
   if count == 0 then return {} end
-  if count <= CHUNK then return call('HMGET', key, unpack(fields)) end
   local values = {}
+  if count <= CHUNK then
+    values = call('HMGET', key, unpack(fields))
+    know_kind('hash', key)
+    return values
+  end
   for first = 1, count, CHUNK do
     local last = math.min(first + CHUNK - 1, count)
     local page = call('HMGET', key, unpack(fields, first, last))

@@ -125,10 +125,10 @@ local function add_candidates(search, page)
       tasks[#tasks + 1] = string.sub(lane, 3)
     end
   end
-  local known, infos = get_many(search.manifest_key, tasks), get_many(BASE .. 'tasks', tasks)
+  local known = get_many(search.manifest_key, tasks)
+  load_task_infos(tasks)
   for index, candidate in ipairs(lanes) do
     local task = candidate.task
-    if task_infos[task] == nil then task_infos[task] = parse_task_info(infos[index]) end
     -- By the invariant of lanes.lua no lane of a paused task is here.
     if paused_tasks[task] == nil then paused_tasks[task] = false end
     if known[index] then search.candidates[#search.candidates + 1] = candidate end
@@ -137,6 +137,7 @@ end
 
 local function load_page(search, size)
   local page = call('ZRANGE', search.key, search.offset, search.offset + size - 1, 'WITHSCORES')
+  know_kind('zset', search.key)
   search.offset = search.offset + size
   search.is_complete = #page < 2 * size
   search.reached = number_of(page[#page]) or search.reached

@@ -36,6 +36,15 @@ local function task_info(task)
   return info
 end
 
+-- Reads what `task_info` will be asked for, as far as it is not known yet.
+local function load_task_infos(tasks)
+  local unknown = {}
+  for _, task in ipairs(tasks) do
+    if task_infos[task] == nil then unknown[#unknown + 1] = task end
+  end
+  for index, text in ipairs(get_many(BASE .. 'tasks', unknown)) do task_infos[unknown[index]] = parse_task_info(text) end
+end
+
 local paused_tasks = {}
 
 local function is_paused(task)
@@ -46,7 +55,10 @@ end
 local active, active_changed = {}, {}
 
 local function active_count(task)
-  if active[task] == nil then active[task] = math.max(0, number_of(call('HGET', ACTIVE, task)) or 0) end
+  if active[task] == nil then
+    active[task] = math.max(0, number_of(call('HGET', ACTIVE, task)) or 0)
+    know_kind('hash', ACTIVE)
+  end
   return active[task]
 end
 
@@ -74,7 +86,11 @@ end
 local lengths = {}
 
 local function lane_length(lane)
-  if not lengths[lane] then lengths[lane] = call('LLEN', lane_key(lane)) end
+  if not lengths[lane] then
+    local key = lane_key(lane)
+    lengths[lane] = call('LLEN', key)
+    know_kind('list', key)
+  end
   return lengths[lane]
 end
 

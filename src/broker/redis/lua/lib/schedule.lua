@@ -23,10 +23,7 @@ local function open_schedule(uid)
   local schedule = opened_schedules[uid]
   if schedule then return schedule end
   local key = schedule_key(uid)
-  check_kind('hash', key)
-  check_kind('list', log_key(uid))
-  check_kind('set', inflight_key(uid))
-  local stored = call('HMGET', key, unpack(SCHEDULE_FIELDS))
+  local stored = get_many(key, SCHEDULE_FIELDS)
   local function number(index) return tonumber(stored[index] or nil) end
   schedule = {
     uid = uid, key = key, is_known = stored[1] ~= false, generation = number(1) or 0, withdrawn_at = number(2),
@@ -100,7 +97,9 @@ local function log_decision(schedule, decision, reason, from, to, count, exact, 
   }
   local log = schedule.log
   if #log == 0 then
-    local tail = call('LINDEX', log_key(schedule.uid), -1)
+    local key = log_key(schedule.uid)
+    local tail = call('LINDEX', key, -1)
+    know_kind('list', key)
     local last = tail and parse_decision(tail)
     if last and is_like(last, record) then
       schedule.continues = true

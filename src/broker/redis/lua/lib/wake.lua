@@ -21,6 +21,7 @@ local function get_live_manifests()
 end
 
 local woken, woken_count = {}, 0
+local anyone_idle
 
 local function wake_one(incarnation)
   if woken[incarnation] then return false end
@@ -43,11 +44,22 @@ local function wake_idle_of(class, hash, count)
   return left
 end
 
+-- Whether any consumer waits to be woken: in a busy queue none does, and all the rest need not be looked at.
+local function is_anyone_idle()
+  if anyone_idle == nil then
+    anyone_idle = false
+    for _, hash in ipairs(get_live_manifests()) do
+      anyone_idle = anyone_idle or call('EXISTS', idle_key('io', hash), idle_key('cpu', hash)) > 0
+    end
+  end
+  return anyone_idle
+end
+
 -- Wakes up to `count` idle consumers that can run the task.
 local function wake(task, count)
   local info = task_info(task)
   local left = math.min(count, MOST_WAKES)
-  if not info or left <= 0 or meta.paused == 1 then return end
+  if not info or left <= 0 or meta.paused == 1 or not is_anyone_idle() then return end
   for _, hash in ipairs(get_live_manifests()) do
     if left > 0 and call('HEXISTS', BASE .. 'manifest:' .. hash, task) == 1 then
       left = wake_idle_of(info.class, hash, left)
@@ -103,10 +115,10 @@ end
 local function nudge()
   local due = next_run_due()
   if due and due + DUTY_GRACE_MS < NOW then wake_anyone() end
-  if meta.paused == 1 then return end
+  if meta.paused == 1 or not is_anyone_idle() then return end
   for _, set in ipairs({ 'suspects:io', 'suspects:cpu', 'ready:io', 'ready:cpu' }) do
     for _, lane in ipairs(call('ZRANGE', BASE .. set, 0, 3)) do wake(string.sub(lane, 3), 1) end
   end
 end
 
-on_discard[#on_discard + 1] = function() woken, woken_count, earliest_new_due = {}, 0, nil end
+on_discard[#on_discard + 1] = function() woken, woken_count, earliest_new_due, anyone_idle = {}, 0, nil, nil end

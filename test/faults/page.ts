@@ -1,0 +1,85 @@
+/** Makes `docs/reference/faults.md` from the rows and the recorded figures. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { format, resolveConfig } from 'prettier';
+import { ROWS_ELSEWHERE, ROWS_OPEN } from './elsewhere.ts';
+import { readRecords, type Records } from './records.ts';
+import { ROWS } from './registry.ts';
+import type { FaultRow, RowElsewhere } from './row.ts';
+
+export const PAGE = join(import.meta.dirname, '../../docs/reference/faults.md');
+
+const HEAD = `# What is broken on purpose, and what came of it
+
+This page says which faults are injected into real processes, servers and connections, what is promised then, and which
+figures the last recorded run gave. It is written by \`npm run test:faults -- --record\`, from measurements alone.
+
+\`\`\`sh
+npm run test:faults                # the short form of every row
+npm run test:faults -- 5 26        # two rows
+npm run test:faults -- 1 --long    # a row at its full size
+npm run soak -- --minutes 30       # all of it at random, under mixed load
+\`\`\`
+
+The numbers of the rows are those of our fault matrix. Leases have their default length of 10 s. Row 19 mounts a small disk
+and wants root. A figure that stands under "long" was measured at the full size; where there is none, only the short form was
+recorded.
+`;
+
+const cell = (text: string): string => text.replaceAll('|', '\\|');
+
+function figuresOf(records: Records, { row }: FaultRow): string {
+  const told = (['short', 'long'] as const).flatMap((size) => {
+    const record = records[`${row} ${size}`];
+    if (record === undefined) return [];
+    const figures = Object.entries(record.figures).map(
+      ([name, value]) => `${name} ${value.toLocaleString('en-GB')}`,
+    );
+    return [`**${size}**, ${record.seconds} s: ${figures.join(', ')}`];
+  });
+  return told.length === 0 ? 'not recorded yet' : told.join('<br>');
+}
+
+function rowOf(records: Records, row: FaultRow): string {
+  const cells = [
+    String(row.row),
+    row.fault,
+    row.injection,
+    row.promise,
+    figuresOf(records, row),
+    `\`npm run test:faults -- ${row.row}\``,
+  ];
+  return `| ${cells.map(cell).join(' | ')} |`;
+}
+
+function rowElsewhere({ row, fault, injection, promise, tests }: RowElsewhere): string {
+  const named = tests.map(({ file, title }) => `[${title}](../../${file})`).join('<br>');
+  return `| ${[String(row), fault, injection, promise, named].map(cell).join(' | ')} |`;
+}
+
+export async function renderPage(): Promise<string> {
+  const records = readRecords();
+  const text = [
+    HEAD,
+    '## Injected by this suite\n',
+    '| row | fault | injection | promise | figures | command |',
+    '| --- | --- | --- | --- | --- | --- |',
+    ...ROWS.map((row) => rowOf(records, row)),
+    '\n## Injected by other tests\n',
+    '| row | fault | injection | promise | tests |',
+    '| --- | --- | --- | --- | --- |',
+    ...ROWS_ELSEWHERE.map(rowElsewhere),
+    '\n## Not injected by a test\n',
+    '| row | fault | what there is |',
+    '| --- | --- | --- |',
+    ...ROWS_OPEN.map(({ row, fault, why }) => `| ${[String(row), fault, why].map(cell).join(' | ')} |`),
+    '',
+  ].join('\n');
+  return format(text, { ...(await resolveConfig(PAGE)), parser: 'markdown' });
+}
+
+export async function writePage(): Promise<void> {
+  writeFileSync(PAGE, await renderPage());
+}
+
+if (import.meta.main) await writePage();

@@ -1,0 +1,146 @@
+/** Rows 13 to 15: the master behind Sentinel is killed, replaced by plan, or frozen and back as a stale one. */
+import type { BuildCopy } from '../../support/build-copy.ts';
+import { SentinelGroup } from '../../support/sentinels.ts';
+import { until } from '../../support/until.ts';
+import { defineRow } from '../row.ts';
+import { Stream } from '../stream.ts';
+import { QUEUE, World } from '../world.ts';
+
+const EVERY = '500ms';
+/** Controllers and schedulers compare what they remember with Redis at every reconnect, and this often. */
+const COMPARED_EVERY_MS = 30_000;
+/** What was acknowledged this long around the fault may be gone with the old master. */
+const WINDOW_MS = 1_500;
+
+interface Failover {
+  readonly runs: number;
+  /** Acknowledged runs that the new master does not know, or that never end. */
+  readonly lost: number;
+  /** Acknowledged in the window in which a failover may lose writes. */
+  readonly exposed: number;
+  readonly longestGapMs: number;
+  readonly slots: number;
+  readonly undecided: number;
+  readonly doubled: number;
+}
+
+/** @param strike - what befalls the master; resolves when another one is the master */
+async function failover(
+  build: BuildCopy,
+  times: number,
+  strike: (group: SentinelGroup) => Promise<void>,
+): Promise<Failover> {
+  await using group = await SentinelGroup.start();
+  const { url, sentinels } = group.address;
+  const master = await until('there is a master', () => group.master());
+  await using world = await World.on(master, build, { url, sentinels });
+  const flags = ['--redis-sentinels', sentinels.nodes.join(','), '--redis-sentinel-name', sentinels.name];
+  await world.consumer({ url: master.url, flags });
+  const uid = world.uid('job');
+  await world.scheduler(
+    world.schedules('jobs', [
+      ['job', `task: tick, every: ${EVERY}, concurrencyPolicy: Allow, missedRunPolicy: All`],
+    ]),
+    { url: master.url, flags },
+  );
+  const fromMs = (await world.broker.now()) + 2_000;
+  await world.decided([uid], fromMs + 1_000);
+  const stream = new Stream(world.client, 'work', { ms: 5 });
+  let exposed = 0;
+  for (let time = 0; time < times; time += 1) {
+    const target = stream.acknowledged + 500;
+    await until('the load runs', () => stream.acknowledged >= target);
+    await group.replicated();
+    const [before, startedAt] = [stream.acknowledged, performance.now()];
+    let within = before;
+    const counting = until('the window is over', () => {
+      within = stream.acknowledged;
+      return performance.now() - startedAt >= WINDOW_MS;
+    });
+    await strike(group);
+    await counting;
+    exposed += within - before;
+    const resumed = stream.acknowledged;
+    await until('enqueues are acknowledged again', () => stream.acknowledged > resumed + 100);
+  }
+  const ids = await stream.stop();
+  await world.drained(120_000);
+  const untilMs = await world.broker.now();
+  await world.decided([uid], untilMs, COMPARED_EVERY_MS + 30_000);
+  const { runs } = world.broker.queue(QUEUE);
+  const records = await Promise.all(ids.map((id) => runs.get(id)));
+  const lost = records.filter((record) => record?.endedAtMs === undefined).length;
+  const slots = await world.slots([[uid, EVERY]], { fromMs, untilMs });
+  return { runs: ids.length, lost, exposed, longestGapMs: stream.longestGapMs, ...slots };
+}
+
+const decidedOnce = ({ slots, undecided, doubled }: Failover): boolean =>
+  slots > 0 && undecided === 0 && doubled === 0;
+
+async function another(group: SentinelGroup, than: unknown): Promise<void> {
+  await until('another is the master', async () => {
+    const now = await group.master();
+    return now !== undefined && now !== than;
+  });
+}
+
+export const killedMaster = defineRow({
+  row: 13,
+  fault: 'the master behind Sentinel is killed',
+  injection:
+    'kill -9 of the master under load; the replica takes over, the old master comes back as a replica',
+  promise: 'slots are decided once; runs enqueued by hand in the last moments may be lost, and are counted',
+  waits: true,
+  short: { times: 1 },
+  long: { times: 10 },
+  run: ({ times }, { build }) =>
+    failover(build, times, async (group) => {
+      const master = await group.master();
+      await master?.kill();
+      await another(group, master);
+      await master?.restart();
+    }),
+  accept: {
+    'each slot has one decision': (figures) => decidedOnce(figures),
+    'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
+    'enqueues stand still for 10 s at most': ({ longestGapMs }) => longestGapMs <= 10_000,
+  },
+});
+
+export const plannedFailover = defineRow({
+  row: 14,
+  fault: 'a planned failover',
+  injection: 'SENTINEL FAILOVER under load',
+  promise: 'slots are decided once; runs enqueued by hand in the window are lost, and are counted',
+  waits: true,
+  short: { times: 1 },
+  long: { times: 10 },
+  run: ({ times }, { build }) => failover(build, times, (group) => group.failover()),
+  accept: {
+    'each slot has one decision': (figures) => decidedOnce(figures),
+    'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
+    'enqueues stand still for 10 s at most': ({ longestGapMs }) => longestGapMs <= 10_000,
+  },
+});
+
+export const staleMaster = defineRow({
+  row: 15,
+  fault: 'a frozen master wakes up after another has taken over',
+  injection: 'SIGSTOP of the master until the replica has taken over, SIGCONT, under load',
+  promise: 'nobody stays with the old master; slots are decided once, what was lost by hand is counted',
+  waits: true,
+  short: { times: 1 },
+  long: { times: 10 },
+  run: ({ times }, { build }) =>
+    failover(build, times, async (group) => {
+      const master = await group.master();
+      master?.freeze();
+      await another(group, master);
+      master?.thaw();
+    }),
+  accept: {
+    'each slot has one decision': (figures) => decidedOnce(figures),
+    'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
+    'enqueues stand still for 15 s at most': ({ longestGapMs }) => longestGapMs <= 15_000,
+  },
+});
