@@ -169,20 +169,21 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * @param mayWait - a sweep that comes late rejects nothing: this process stood still, timers fire before sockets are read,
-   *   and the answers may be there already. The next sweep judges, however late it is.
+   * @param wasLate - the sweep before came late and judged nothing: this process stood still, timers fire before sockets are
+   *   read, and the answers may be there already. So the next one follows as soon as they were read, and judges.
    */
-  #armSweep(mayWait = true): void {
+  #armSweep(wasLate = false): void {
     if (this.#sweep !== undefined || this.#isClosed) return;
-    const dueMs = this.#clock.monotonic() + SWEEP_MS;
-    this.#sweep = this.#clock.after(SWEEP_MS, () => {
+    const delayMs = wasLate ? 0 : SWEEP_MS;
+    const dueMs = this.#clock.monotonic() + delayMs;
+    this.#sweep = this.#clock.after(delayMs, () => {
       this.#sweep = undefined;
-      const isLate = this.#clock.monotonic() - dueMs > SWEEP_MS;
-      if (!isLate || !mayWait) {
+      const isLate = !wasLate && this.#clock.monotonic() - dueMs > SWEEP_MS;
+      if (!isLate) {
         this.#rejectOverdue();
         this.#giveUpHandshake();
       }
-      if (this.#pending.size > 0) this.#armSweep(!isLate);
+      if (this.#pending.size > 0) this.#armSweep(isLate);
     });
   }
 

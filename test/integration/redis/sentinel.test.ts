@@ -12,7 +12,7 @@ const LONGEST_CALL_MS = 5_500;
 const LONGEST_OUTAGE_MS = 10_000;
 
 /** Enqueues and consumes one run after the other, whatever happens, and notes what was answered. */
-class Traffic {
+class Traffic implements AsyncDisposable {
   readonly acknowledged: string[] = [];
   readonly ended = new Set<string>();
   longestCallMs = 0;
@@ -28,6 +28,12 @@ class Traffic {
   async end(): Promise<void> {
     this.#stop.abort();
     await this.#loops;
+  }
+
+  /** Also when the test has failed: loops that go on would keep the process from ending. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    return Promise.resolve();
   }
 
   /** Resolves when, from now on, so many were acknowledged and something was consumed. */
@@ -79,7 +85,7 @@ test('a client follows a failover that was asked for and one after the master wa
   await using broker = await connectRedis(group.address);
   const queue = broker.queue('default');
   await register(queue, 'one');
-  const traffic = new Traffic(queue);
+  await using traffic = new Traffic(queue);
   await traffic.goesOn('runs are enqueued and consumed');
 
   const epoch = broker.connectionEpoch;

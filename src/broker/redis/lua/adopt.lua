@@ -21,7 +21,7 @@ end
 local function adopt(
   uid, generation, install, namespace, name, suspended, start_ms, spec, force, settled_ms, handled, closed, not_after
 )
-  local schedule = open_schedule(uid)
+  local schedule = open_schedule_checked(uid)
   local is_withdrawn = schedule.withdrawn_at ~= nil
   local wanted = tonumber(generation)
   if schedule.is_known then

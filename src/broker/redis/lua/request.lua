@@ -7,7 +7,7 @@
 --
 -- Returns 'requested', 'duplicate', 'unknown' or 'full'.
 local uid, request, has_params, params = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local schedule = open_schedule(uid)
+local schedule = open_schedule_checked(uid)
 if not schedule.is_known or schedule.withdrawn_at then return 'unknown' end
 local member = mailbox.member(uid, request)
 check_kind('zset', mailbox.asked)

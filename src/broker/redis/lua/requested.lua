@@ -11,7 +11,7 @@ local replies = {}
 for _, member in ipairs(mailbox.all()) do
   if left <= 0 then break end
   local uid, request = string.match(member, '^(.-)\n(.*)$')
-  if uid and open_schedule(uid).install == install then
+  if uid and open_schedule_checked(uid).install == install then
     check_kind('hash', mailbox.params)
     replies[#replies + 1] = { uid, request, call('ZSCORE', mailbox.asked, member), call('HGET', mailbox.params, member) }
     left = left - 1

@@ -12,7 +12,7 @@ local MOST_DROPPED = 64
 
 local withdrawn = 0
 for _, uid in ipairs(ARGV) do
-  local schedule = open_schedule(uid)
+  local schedule = open_schedule_checked(uid)
   if schedule.is_known and not schedule.withdrawn_at then
     schedule.withdrawn_at = NOW
     change_schedule(schedule, 'withdrawnAtMs', NOW_TEXT)

@@ -36,6 +36,13 @@ local function open_schedule(uid)
   return schedule
 end
 
+-- As `open_schedule`, for scripts that read these keys after they have written: nothing may fail any more then.
+local function open_schedule_checked(uid)
+  check_kind('list', log_key(uid))
+  check_kind('set', inflight_key(uid))
+  return open_schedule(uid)
+end
+
 -- What is stored: { runs in flight, field, value, … }; { 0 } for a schedule that was never adopted.
 local function stored_state(uid)
   local reply = { call('SCARD', inflight_key(uid)) }
