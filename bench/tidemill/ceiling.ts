@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { ClaimedRun } from '../../src/broker/broker.ts';
 import { DEFAULT_LEASE_MS, DEFAULT_QUEUE_SETTINGS } from '../../src/broker/broker.ts';
 import { connectRedis } from '../../src/broker/redis/connect.ts';
+import { SETTLE_BATCH } from '../../src/consumer/settle-batcher.ts';
 import { buildManifest } from '../../src/task/build-manifest.ts';
 import { loadTasks } from '../../src/task/load.ts';
 import { redisUrl } from '../lib/bulk-producer.ts';
@@ -15,7 +16,6 @@ import { QUEUE } from '../lib/job.ts';
 import { countRun } from '../lib/run-counter.ts';
 
 const CALLS_AT_ONCE = 2;
-const BATCH = 64;
 
 await using broker = await connectRedis({ url: redisUrl() });
 const { work } = broker.queue(QUEUE);
@@ -37,7 +37,7 @@ async function cycle(): Promise<void> {
       token,
       outcome: { kind: 'succeeded', result: '"ok"' } as const,
     }));
-    const reply = await work.cycle({ incarnation, settle, claim: { io: BATCH, cpu: 0 } });
+    const reply = await work.cycle({ incarnation, settle, claim: { io: SETTLE_BATCH, cpu: 0 } });
     if (reply.claimError !== undefined) throw new Error(reply.claimError);
     held = reply.claimed;
     for (let count = 0; count < held.length; count += 1) countRun();

@@ -67,7 +67,7 @@ export class Firer {
     for (let call = 0; call < FIRES_PER_TURN; call += 1) {
       const taken: Entry[] = [];
       try {
-        const results = await this.fire(due, taken, nowMs);
+        const results = await this.#fireOnce(due, taken, nowMs);
         asked += taken.length;
         take(results);
         // What the broker answered otherwise is read back, or waited for, before it is asked again.
@@ -85,7 +85,7 @@ export class Firer {
    * @param due - gives the next schedule that is due; `undefined` when none is
    * @param taken - gets every schedule that was asked for, so that a caller can put them back when the call fails
    */
-  async fire(due: () => Entry | undefined, taken: Entry[], nowMs: number): Promise<readonly Fired[]> {
+  async #fireOnce(due: () => Entry | undefined, taken: Entry[], nowMs: number): Promise<readonly Fired[]> {
     const results: Fired[] = [];
     const planned: Planned[] = [];
     let slots = 0;

@@ -84,63 +84,65 @@ async function another(group: SentinelGroup, than: unknown): Promise<void> {
   });
 }
 
-export const killedMaster = defineRow({
+interface FailoverRow {
+  readonly row: number;
+  readonly fault: string;
+  readonly injection: string;
+  readonly promise: string;
+  /** Longest time without an acknowledged enqueue. */
+  readonly gapSeconds: number;
+  readonly strike: (group: SentinelGroup) => Promise<void>;
+}
+
+const failoverRow = ({ gapSeconds, strike, ...words }: FailoverRow) =>
+  defineRow<'times', keyof Failover>({
+    ...words,
+    waits: true,
+    short: { times: 1 },
+    long: { times: 10 },
+    run: ({ times }, { build }) => failover(build, times, strike),
+    accept: {
+      'each slot has one decision': decidedOnce,
+      'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
+      [`enqueues stand still for ${gapSeconds} s at most`]: ({ longestGapMs }) =>
+        longestGapMs <= gapSeconds * 1_000,
+    },
+  });
+
+export const killedMaster = failoverRow({
   row: 13,
   fault: 'the master behind Sentinel is killed',
   injection:
     'kill -9 of the master under load; the replica takes over, the old master comes back as a replica',
   promise: 'slots are decided once; runs enqueued by hand in the last moments may be lost, and are counted',
-  waits: true,
-  short: { times: 1 },
-  long: { times: 10 },
-  run: ({ times }, { build }) =>
-    failover(build, times, async (group) => {
-      const master = await group.master();
-      await master?.kill();
-      await another(group, master);
-      await master?.restart();
-    }),
-  accept: {
-    'each slot has one decision': (figures) => decidedOnce(figures),
-    'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
-    'enqueues stand still for 10 s at most': ({ longestGapMs }) => longestGapMs <= 10_000,
+  gapSeconds: 10,
+  async strike(group) {
+    const master = await group.master();
+    await master?.kill();
+    await another(group, master);
+    await master?.restart();
   },
 });
 
-export const plannedFailover = defineRow({
+export const plannedFailover = failoverRow({
   row: 14,
   fault: 'a planned failover',
   injection: 'SENTINEL FAILOVER under load',
   promise: 'slots are decided once; runs enqueued by hand in the window are lost, and are counted',
-  waits: true,
-  short: { times: 1 },
-  long: { times: 10 },
-  run: ({ times }, { build }) => failover(build, times, (group) => group.failover()),
-  accept: {
-    'each slot has one decision': (figures) => decidedOnce(figures),
-    'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
-    'enqueues stand still for 10 s at most': ({ longestGapMs }) => longestGapMs <= 10_000,
-  },
+  gapSeconds: 10,
+  strike: (group) => group.failover(),
 });
 
-export const staleMaster = defineRow({
+export const staleMaster = failoverRow({
   row: 15,
   fault: 'a frozen master wakes up after another has taken over',
   injection: 'SIGSTOP of the master until the replica has taken over, SIGCONT, under load',
   promise: 'nobody stays with the old master; slots are decided once, what was lost by hand is counted',
-  waits: true,
-  short: { times: 1 },
-  long: { times: 10 },
-  run: ({ times }, { build }) =>
-    failover(build, times, async (group) => {
-      const master = await group.master();
-      master?.freeze();
-      await another(group, master);
-      master?.thaw();
-    }),
-  accept: {
-    'each slot has one decision': (figures) => decidedOnce(figures),
-    'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
-    'enqueues stand still for 15 s at most': ({ longestGapMs }) => longestGapMs <= 15_000,
+  gapSeconds: 15,
+  async strike(group) {
+    const master = await group.master();
+    master?.freeze();
+    await another(group, master);
+    master?.thaw();
   },
 });

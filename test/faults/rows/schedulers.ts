@@ -1,5 +1,6 @@
 /** Rows 24 to 26, 36 and 37: the leading scheduler is killed, stopped, frozen; too much falls due at once. */
 import { percentile } from '../../../bench/lib/statistics.ts';
+import type { BuildCopy } from '../../support/build-copy.ts';
 import type { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
@@ -56,6 +57,40 @@ interface Decisions {
 const decidedOnce = ({ slots, undecided, doubled }: Decisions): boolean =>
   slots > 0 && undecided === 0 && doubled === 0;
 
+interface Leaders {
+  readonly world: World;
+  /** Those that were ever started. */
+  readonly all: TidemillProcess[];
+  readonly start: () => Promise<TidemillProcess>;
+  /** Resolves when every schedule has decided all up to `atMs`, or to now. */
+  readonly decided: (atMs?: number) => Promise<void>;
+}
+
+/** Two schedulers serve schedules while `disturb` lasts; then each slot of that time is looked at. */
+async function underLeaders<F extends string>(
+  build: BuildCopy,
+  { schedules, every }: { readonly schedules: number; readonly every: string },
+  disturb: (leaders: Leaders) => Promise<Readonly<Record<F, number>>>,
+) {
+  await using world = await World.start(build);
+  const { folder, uids } = schedulesOf(world, schedules, every);
+  const ids = uids.map(([uid]) => uid);
+  const start = (): Promise<TidemillProcess> => world.scheduler(folder);
+  const decided = async (atMs?: number): Promise<void> =>
+    world.decided(ids, atMs ?? (await world.broker.now()));
+  const all = [await start(), await start()];
+  await leading(all);
+  const fromMs = (await world.broker.now()) + MARGIN_MS;
+  await decided(fromMs + MARGIN_MS);
+  const seen = await disturb({ world, all, start, decided });
+  const untilMs = await world.broker.now();
+  await decided(untilMs);
+  const { slots, undecided, doubled } = await world.slots(uids, { fromMs, untilMs });
+  for (const scheduler of all) scheduler.signal('SIGTERM');
+  await Promise.all(all.map(({ exited }) => exited));
+  return { ...seen, slots, undecided, doubled, ...(await firedAndWaiting(world, uids)) };
+}
+
 export const killedLeaders = defineRow({
   row: 24,
   fault: 'the leading scheduler is killed',
@@ -64,32 +99,21 @@ export const killedLeaders = defineRow({
   waits: true,
   short: { schedules: 200, kills: 1 },
   long: { schedules: 1_000, kills: 180 },
-  async run({ schedules, kills }, { build }) {
-    await using world = await World.start(build);
-    const { folder, uids } = schedulesOf(world, schedules, '1s');
-    const all = [await world.scheduler(folder), await world.scheduler(folder)];
-    const ids = uids.map(([uid]) => uid);
-    await leading(all);
-    const fromMs = (await world.broker.now()) + MARGIN_MS;
-    await world.decided(ids, fromMs + MARGIN_MS);
-    let slowestTakeoverMs = 0;
-    for (let kill = 0; kill < kills; kill += 1) {
-      const leader = await leading(all);
-      leader.signal('SIGKILL');
-      const killedAt = performance.now();
-      await leader.exited;
-      all.push(await world.scheduler(folder));
-      await leading(all);
-      slowestTakeoverMs = Math.max(slowestTakeoverMs, Math.round(performance.now() - killedAt));
-      await world.decided(ids, await world.broker.now());
-    }
-    const untilMs = await world.broker.now();
-    await world.decided(ids, untilMs);
-    const { slots, undecided, doubled } = await world.slots(uids, { fromMs, untilMs });
-    for (const scheduler of all) scheduler.signal('SIGTERM');
-    await Promise.all(all.map(({ exited }) => exited));
-    return { kills, slots, undecided, doubled, slowestTakeoverMs, ...(await firedAndWaiting(world, uids)) };
-  },
+  run: ({ schedules, kills }, { build }) =>
+    underLeaders(build, { schedules, every: '1s' }, async ({ all, start, decided }) => {
+      let slowestTakeoverMs = 0;
+      for (let kill = 0; kill < kills; kill += 1) {
+        const leader = await leading(all);
+        leader.signal('SIGKILL');
+        const killedAt = performance.now();
+        await leader.exited;
+        all.push(await start());
+        await leading(all);
+        slowestTakeoverMs = Math.max(slowestTakeoverMs, Math.round(performance.now() - killedAt));
+        await decided();
+      }
+      return { kills, slowestTakeoverMs };
+    }),
   accept: {
     'each slot has one decision': (figures) => decidedOnce(figures),
     'each slot that fired is one run': ({ fired, inQueue }) => fired === inQueue,
@@ -105,32 +129,20 @@ export const stoppedLeader = defineRow({
   waits: true,
   short: { schedules: 50, stops: 2 },
   long: { schedules: 1_000, stops: 50 },
-  async run({ schedules, stops }, { build }) {
-    await using world = await World.start(build);
-    const { folder, uids } = schedulesOf(world, schedules, '500ms');
-    const all = [await world.scheduler(folder), await world.scheduler(folder)];
-    const ids = uids.map(([uid]) => uid);
-    await leading(all);
-    const fromMs = (await world.broker.now()) + MARGIN_MS;
-    await world.decided(ids, fromMs + MARGIN_MS);
-    let [slowestTakeoverMs, badExits] = [0, 0];
-    for (let stop = 0; stop < stops; stop += 1) {
-      const leader = await leading(all);
-      leader.signal('SIGTERM');
-      const stoppedAt = performance.now();
-      if ((await leader.exited).code !== 0) badExits += 1;
-      await leading(all);
-      slowestTakeoverMs = Math.max(slowestTakeoverMs, Math.round(performance.now() - stoppedAt));
-      all.push(await world.scheduler(folder));
-    }
-    const untilMs = await world.broker.now();
-    await world.decided(ids, untilMs);
-    const { slots, undecided, doubled } = await world.slots(uids, { fromMs, untilMs });
-    for (const scheduler of all) scheduler.signal('SIGTERM');
-    await Promise.all(all.map(({ exited }) => exited));
-    const queue = await firedAndWaiting(world, uids);
-    return { stops, slots, undecided, doubled, slowestTakeoverMs, badExits, ...queue };
-  },
+  run: ({ schedules, stops }, { build }) =>
+    underLeaders(build, { schedules, every: '500ms' }, async ({ all, start }) => {
+      let [slowestTakeoverMs, badExits] = [0, 0];
+      for (let stop = 0; stop < stops; stop += 1) {
+        const leader = await leading(all);
+        leader.signal('SIGTERM');
+        const stoppedAt = performance.now();
+        if ((await leader.exited).code !== 0) badExits += 1;
+        await leading(all);
+        slowestTakeoverMs = Math.max(slowestTakeoverMs, Math.round(performance.now() - stoppedAt));
+        all.push(await start());
+      }
+      return { stops, slowestTakeoverMs, badExits };
+    }),
   accept: {
     'each slot has one decision': (figures) => decidedOnce(figures),
     'each slot that fired is one run': ({ fired, inQueue }) => fired === inQueue,
@@ -147,32 +159,21 @@ export const frozenLeader = defineRow({
   waits: true,
   short: { schedules: 100, freezes: 1 },
   long: { schedules: 1_000, freezes: 20 },
-  async run({ schedules, freezes }, { build }) {
-    await using world = await World.start(build);
-    const { folder, uids } = schedulesOf(world, schedules, '500ms');
-    const all = [await world.scheduler(folder), await world.scheduler(folder)];
-    const ids = uids.map(([uid]) => uid);
-    await leading(all);
-    const fromMs = (await world.broker.now()) + MARGIN_MS;
-    await world.decided(ids, fromMs + MARGIN_MS);
-    let wokenUp = 0;
-    for (let freeze = 0; freeze < freezes; freeze += 1) {
-      const leader = await leading(all);
-      leader.signal('SIGSTOP');
-      await leading(all.filter((scheduler) => scheduler !== leader));
-      await world.decided(ids, await world.broker.now());
-      leader.signal('SIGCONT');
-      await leader.line(/no longer leads/, 30_000);
-      wokenUp += 1;
-      await world.decided(ids, (await world.broker.now()) + MARGIN_MS);
-    }
-    const untilMs = await world.broker.now();
-    await world.decided(ids, untilMs);
-    const { slots, undecided, doubled } = await world.slots(uids, { fromMs, untilMs });
-    for (const scheduler of all) scheduler.signal('SIGTERM');
-    await Promise.all(all.map(({ exited }) => exited));
-    return { wokenUp, slots, undecided, doubled, ...(await firedAndWaiting(world, uids)) };
-  },
+  run: ({ schedules, freezes }, { build }) =>
+    underLeaders(build, { schedules, every: '500ms' }, async ({ world, all, decided }) => {
+      let wokenUp = 0;
+      for (let freeze = 0; freeze < freezes; freeze += 1) {
+        const leader = await leading(all);
+        leader.signal('SIGSTOP');
+        await leading(all.filter((scheduler) => scheduler !== leader));
+        await decided();
+        leader.signal('SIGCONT');
+        await leader.line(/no longer leads/, 30_000);
+        wokenUp += 1;
+        await decided((await world.broker.now()) + MARGIN_MS);
+      }
+      return { wokenUp };
+    }),
   accept: {
     'each slot has one decision': (figures) => decidedOnce(figures),
     'each slot that fired is one run': ({ fired, inQueue }) => fired === inQueue,

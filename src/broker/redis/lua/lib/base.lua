@@ -77,12 +77,12 @@ end
 local function get_many(key, fields)
   local count = #fields
   if count == 0 then return {} end
-  local values = {}
   if count <= CHUNK then
-    values = call('HMGET', key, unpack(fields))
+    local values = call('HMGET', key, unpack(fields))
     know_kind('hash', key)
     return values
   end
+  local values = {}
   for first = 1, count, CHUNK do
     local last = math.min(first + CHUNK - 1, count)
     local page = call('HMGET', key, unpack(fields, first, last))

@@ -27,11 +27,12 @@ local function claimed_head(head, incarnation)
 end
 
 -- Printable ASCII without space: an id stands among the fields of held hashes, and must come back from a client as it went.
-local function is_id(id) return find(id, '^[!-~]+$') ~= nil end
+local ID = '^[!-~]+$'
 
 local function hand_out(lease, run, token)
   if run.head.expires ~= '' then write('ZREM', EXPIRING, run.id) end
   put_run(run, claimed_head(run.head, lease.id))
+  changed_records[run.id] = nil -- written with all that are claimed
   taken.claimed[#taken.claimed + 1] = run.id
   taken.claimed[#taken.claimed + 1] = run.text
   taken.holdings[#taken.holdings + 1] = run.id
@@ -42,7 +43,7 @@ local function is_expired(run)
   return run.head.attempt == 0 and run.head.expires ~= '' and tonumber(run.head.expires) <= NOW
 end
 
--- Whether runs with this opening can be handed out by `hand_out_plain`, and the head that they get.
+-- Whether runs with this opening can be handed out by `plain_record`, and the head that they get.
 local function prepare_opening(lease, opening)
   local head = opening.head
   opening.waits = head.state == 'p' and head.suspect ~= '1' and head.expires == ''
@@ -62,7 +63,7 @@ end
 -- Hands out a run that is not plain, or does what is to be done about an id that is not to be handed out.
 local function take_one(lease, lane, id, text, token)
   local run
-  if text and not taken.ids[id] then run = #text <= MOST_BYTES and is_id(id) and open_run(id, text) end
+  if text and not taken.ids[id] then run = #text <= MOST_BYTES and find(id, ID) ~= nil and open_run(id, text) end
   local waits_here = run and run.head.state == 'p' and lane_of(run) == lane
   if waits_here and not is_expired(run) then
     hand_out(lease, run, token)
@@ -89,7 +90,7 @@ local function take_from(lease, lane, count, token)
   local last = #claimed
   for index = 1, #ids do
     local id, text = ids[index], texts[index]
-    local record = text and #text <= MOST_BYTES and not seen[id] and open_runs[id] == nil and find(id, '^[!-~]+$')
+    local record = text and #text <= MOST_BYTES and not seen[id] and open_runs[id] == nil and find(id, ID)
       and plain_record(lease, lane, text)
     if record then
       -- Should its id stand twice in its lane, the second is a ghost.
