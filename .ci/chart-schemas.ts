@@ -64,6 +64,10 @@ const RESOURCES = closed({ requests: OPEN, limits: OPEN, claims: OPEN_LIST });
 const SETTINGS = closed({
   lease: DURATION,
   heartbeat: DURATION,
+  childRestricted: FLAG,
+  childRead: NEEDED_TEXT,
+  childWrite: NEEDED_TEXT,
+  childAllow: NEEDED_TEXT,
   retainSucceeded: DURATION,
   retainSucceededBytes: BYTES,
   retainFailed: DURATION,

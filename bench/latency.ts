@@ -15,8 +15,8 @@ import { median, percentile } from './lib/statistics.ts';
 import { tidemill } from './lib/tidemill.ts';
 
 const { json, aof, size } = readOptions('latency', 'Enqueues one run at a time and waits until it begins.', {
-  runs: { help: 'runs in each round, for each queue', default: 300 },
-  'idle-runs': { help: 'runs with many idle consumers', default: 200 },
+  runs: { help: 'runs in each round, for each queue', default: 200 },
+  'idle-runs': { help: 'runs with many idle consumers', default: 100 },
   rounds: ROUNDS,
 });
 ensurePeers();

@@ -18,8 +18,8 @@ const { json, aof, size } = readOptions(
   `Enqueues jobs in batches, then runs them as no-ops in one consumer process (concurrency ${CONCURRENCY}).`,
   {
     jobs: { help: 'jobs in each round, for each queue', default: 100_000 },
-    warm: { help: 'further jobs before those that are counted', default: 10_000 },
-    'for-ms': { help: 'longest time that a consumer is measured, ms', default: 3_000 },
+    warm: { help: 'further jobs before those that are counted', default: 5_000 },
+    'for-ms': { help: 'longest time that a consumer is measured, ms', default: 1_500 },
     rounds: ROUNDS,
   },
 );

@@ -42,7 +42,7 @@ export async function connectBroker(
     /** Runs that this process enqueues. Default: someone else counts them. */
     readonly counted?: Pick<BrokerWatch, 'enqueued' | 'enqueueRefused'>;
   },
-): Promise<Broker> {
+): Promise<MeasuredBroker> {
   const broker = await connect(settings, io, (message) =>
     log.warn('redis should be looked after', { advice: message }),
   );

@@ -13,6 +13,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { TidemillError } from '../runtime/errors.ts';
 import type { RunRequest } from '../task/request.ts';
 import type { RunSource } from '../task/run.ts';
+import { WriteRefusals } from './write-refusals.ts';
 
 export interface BrokerWatch {
   /** A call was answered, with a refusal or not. */
@@ -35,12 +36,14 @@ export class MeasuredBroker implements Broker {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #watch: BrokerWatch;
   readonly #queues = new Map<string, Queue>();
+  readonly #refusals: WriteRefusals;
   #lost = false;
 
   constructor(broker: Broker, clock: Pick<Clock, 'monotonic'>, watch: BrokerWatch) {
     this.#broker = broker;
     this.#clock = clock;
     this.#watch = watch;
+    this.#refusals = new WriteRefusals(clock);
   }
 
   get description(): string {
@@ -49,6 +52,11 @@ export class MeasuredBroker implements Broker {
 
   get connected(): boolean {
     return this.#broker.connected;
+  }
+
+  /** Why this process cannot work although it is connected; `undefined` while it can. */
+  get refusal(): string | undefined {
+    return this.#refusals.reason;
   }
 
   get connectionEpoch(): string | undefined {
@@ -138,10 +146,12 @@ export class MeasuredBroker implements Broker {
     try {
       const answer = await call();
       this.#note(operation, sentMs);
+      this.#refusals.done(operation);
       return answer;
     } catch (error) {
       if (error instanceof TidemillError && error.code === 'BROKER_UNAVAILABLE') this.#lost = true;
       else this.#note(operation, sentMs);
+      this.#refusals.failed(operation, error);
       const reason = refusalReason(error);
       if (reason !== undefined) this.#watch.refused(reason);
       throw error;

@@ -5,6 +5,7 @@ import { messageOf, ProblemsError } from '../runtime/errors.ts';
 import { optionalSetting, type Rule, rule, textSetting } from '../runtime/config.ts';
 import type { Io } from './io.ts';
 import { readRedisUrl, REDIS_URL_RULE } from './redis-url.ts';
+import { bool } from './setting-kinds.ts';
 import { quoted } from '../runtime/printable.ts';
 
 const URL_INFO = {
@@ -86,17 +87,13 @@ const redisSentinelPassword = optionalSetting(
   'must not be empty',
   anyText,
 );
-const redisCluster = textSetting(
-  {
-    flag: 'redis-cluster',
-    argument: 'bool',
-    help: 'whether the URL names a node of a Redis Cluster: true or false',
-    default: 'false',
-    rare: true,
-  },
-  'must be true or false',
-  (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined),
-);
+const redisCluster = bool({
+  flag: 'redis-cluster',
+  argument: 'bool',
+  help: 'whether the URL names a node of a Redis Cluster: true or false',
+  default: 'false',
+  rare: true,
+});
 const prefix = textSetting(
   {
     flag: 'prefix',

@@ -6,9 +6,12 @@ import { type Io, styled } from './io.ts';
 
 export function reportError(error: unknown, io: Io, json: boolean): ExitCode {
   if (json) io.stderr.write(`${escapeRisky(JSON.stringify({ error: errorObject(error) }))}\n`);
-  else io.stderr.write(`${styled(io, 'red', 'error:')} ${plainLines(errorText(error))}\n`);
+  else io.stderr.write(`${styled(io, 'red', 'error:')} ${indented(plainLines(errorText(error)))}\n`);
   return error instanceof TidemillError ? exitCodeOf(error.code) : EXIT.failure;
 }
+
+/** A line break of somebody else's must not begin a line that looks like one of ours. */
+const indented = (text: string): string => text.replaceAll(/\n(?!\s)/g, '\n  ');
 
 function errorObject(error: unknown): Readonly<Record<string, unknown>> {
   if (!(error instanceof TidemillError)) return { code: 'INTERNAL', message: messageOf(error) };

@@ -18,6 +18,11 @@ export function duration(info: SettingInfo, minMs: number, maxMs: number) {
   });
 }
 
+export const bool = (info: SettingInfo) =>
+  textSetting(info, 'must be true or false', (text) =>
+    text === 'true' || text === 'false' ? text === 'true' : undefined,
+  );
+
 const BYTE_UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 1_024, MiB: 1_024 ** 2, GiB: 1_024 ** 3 };
 
 const BYTES_RULE = 'must be a number of bytes such as 1048576, 512KiB, 64MiB or 2GiB';

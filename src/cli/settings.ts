@@ -6,6 +6,7 @@ import { optionalSetting, type Rule, rule, textSetting } from '../runtime/config
 import { formatDuration } from '../schedule/duration.ts';
 import { DEFAULT_QUEUE, QUEUE_NAME_RULE } from '../task/names.ts';
 import { LOG_LEVELS } from '../telemetry/log.ts';
+import { CHILD_RULES, CHILDREN } from './child-settings.ts';
 import {
   KUBE,
   leaseName,
@@ -15,16 +16,7 @@ import {
   watchNamespaces,
 } from './kube-settings.ts';
 import { OPTIONAL_REDIS, REDIS, REDIS_RULES } from './redis-settings.ts';
-import {
-  bytes,
-  duration,
-  integer,
-  NAME_RULE,
-  nameText,
-  nonEmptyList,
-  optionalBytes,
-  queueList,
-} from './setting-kinds.ts';
+import { bytes, duration, integer, NAME_RULE, nameText, nonEmptyList, queueList } from './setting-kinds.ts';
 
 // ------------------------------------------------------------------------------------------------ settings
 
@@ -175,15 +167,6 @@ const killGrace = duration(
   0,
   10 * 60_000,
 );
-const childHeap = optionalBytes(
-  {
-    flag: 'child-heap',
-    argument: 'bytes',
-    help: 'most heap that a child process may use; a run that needs more ends as HeapOutOfMemory',
-    defaultNote: 'as Node decides',
-  },
-  16 * 1_024 ** 2,
-);
 
 const retained = (flag: string, help: string, ms: number) =>
   duration({ flag, argument: 'duration', help, default: formatDuration(ms) }, 0, 10 * 365 * DAY_MS);
@@ -237,7 +220,7 @@ const QUEUE_LIMITS = {
 // ------------------------------------------------------------------------------------------------ commands
 
 /** What a process that executes runs may be told. */
-const WORK = { concurrency, cpuConcurrency, drain, killGrace, childHeap };
+const WORK = { concurrency, cpuConcurrency, drain, killGrace, ...CHILDREN };
 export type WorkSettings = z.output<z.ZodObject<typeof WORK>>;
 
 export const NoSettings = z.object({});
@@ -314,6 +297,7 @@ export const DoctorSettings = z.object({
 /** A lease that outlives less than two renewals is lost to one slow reply. */
 export const CONSUMER_RULES: readonly Rule[] = [
   ...REDIS_RULES,
+  ...CHILD_RULES,
   rule('heartbeat', z.object({ lease, heartbeat }), (values) =>
     values.heartbeat * 2 > values.lease
       ? `${formatDuration(values.heartbeat)} must be at most half of --lease (${formatDuration(values.lease)}), or one slow reply loses the lease`

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { type Broker, DEFAULT_QUEUE_SETTINGS, type QueueSettings } from '../broker/broker.ts';
 import { createCpuPool, type CpuPool } from '../consumer/children/pool.ts';
 import type { PoolObserver } from '../consumer/children/observer.ts';
+import type { ChildPermissions } from '../consumer/children/permissions.ts';
 import { Consumer } from '../consumer/consumer.ts';
 import { type LoopLag, NO_LOOP_LAG } from '../consumer/loop-lag.ts';
 import { type ConsumerObserver, SILENT_OBSERVER } from '../consumer/observer.ts';
@@ -15,6 +16,7 @@ import { loadTasks } from '../task/load.ts';
 import type { TaskManifest } from '../task/manifest.ts';
 import type { TaskRegistry } from '../task/registry.ts';
 import type { Log } from '../telemetry/log.ts';
+import { childPermissions } from './child-settings.ts';
 import type { Io } from './io.ts';
 import type { WorkSettings } from './settings.ts';
 import { VERSION } from './version.ts';
@@ -43,6 +45,8 @@ export interface WorkerLimits {
   readonly killGraceMs: number;
   /** Most heap of a child process; absent: Node decides. */
   readonly childHeapBytes?: number | undefined;
+  /** Absent: child processes may do what this one may. */
+  readonly childPermissions?: ChildPermissions | undefined;
 }
 
 export function workerLimits({
@@ -51,6 +55,7 @@ export function workerLimits({
   drain,
   killGrace,
   childHeap,
+  ...children
 }: WorkSettings): WorkerLimits {
   return {
     concurrency,
@@ -58,6 +63,7 @@ export function workerLimits({
     drainMs: drain,
     killGraceMs: killGrace,
     childHeapBytes: childHeap,
+    childPermissions: childPermissions(children),
   };
 }
 
@@ -142,6 +148,7 @@ function openPool({
   cpuConcurrency,
   killGraceMs,
   childHeapBytes,
+  childPermissions: permissions,
   poolObserver,
   childrenAfter,
 }: WorkerOptions): CpuPool | undefined {
@@ -155,6 +162,7 @@ function openPool({
     log,
     size: cpuConcurrency,
     killGraceMs,
+    permissions,
     ...(childHeapBytes !== undefined && { maxOldSpaceMb: Math.floor(childHeapBytes / 1_024 ** 2) }),
     ...(poolObserver !== undefined && { observer: poolObserver }),
     ...(childrenAfter !== undefined && { startAfter: childrenAfter }),

@@ -74,7 +74,7 @@ export class Adopter {
   ): void {
     const { object, definition, forced, adoption } = entry;
     const { state } = reply;
-    entry.settledMs = settledAfterAdoption(state, entry);
+    entry.settledMs = settledAfterAdoption(state);
     if (adoption?.uid === object.uid && (state.watermarkMs ?? -Infinity) < (entry.watermarkMs ?? -Infinity)) {
       this.#context.observer.regressed({ ...refOf(entry), what: 'watermark' });
     }

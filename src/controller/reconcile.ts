@@ -49,15 +49,12 @@ function settledByStatus({ generation, status }: ScheduledObject): number | unde
 }
 
 /**
- * Since when slots are owed after an adoption: the latest of watermark, not-before, and, when this engine meets the
- * schedule for the first time, the object's status.
- *
- * An engine that knows the schedule takes the broker's word although its own memory is later: then the broker has lost
- * writes, the runs of those slots with them, and they have to be planned again.
+ * Since when slots are owed after an adoption: the later of watermark and not-before. The broker's word counts although the
+ * engine's own memory or the status of the object is later: then the broker has lost writes, the runs of those slots with
+ * them, and they have to be planned again.
  */
-export function settledAfterAdoption(state: ScheduleState, { object, adoption }: Entry): number {
-  const byStatus = adoption === undefined ? settledByStatus(object) : undefined;
-  return Math.max(state.notBeforeMs - 1, state.watermarkMs ?? -Infinity, byStatus ?? -Infinity);
+export function settledAfterAdoption(state: ScheduleState): number {
+  return Math.max(state.notBeforeMs - 1, state.watermarkMs ?? -Infinity);
 }
 
 /** What the broker's state of a schedule means for an engine that believed it adopted. */

@@ -17,7 +17,8 @@ export const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   '/readyz': {
     servedBy: 'all',
-    meaning: 'Readiness: the process can do its work right now.',
+    meaning:
+      'Readiness: the process can do its work right now. Not ready is one that Redis does not answer, or whose writes Redis has refused for 5 s (`MISCONF`, `READONLY`, `NOREPLICAS`); with a full Redis (`OOM`) it stays ready, since what waits still drains.',
     statuses: { 200: 'ready', 503: 'not ready; `reasons` says why' },
   },
   '/metrics': {

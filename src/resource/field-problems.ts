@@ -42,9 +42,7 @@ export function unknownFields(schema: z.core.$ZodType, value: unknown, path: Fie
       const near = nearNames(key, Object.keys(shape));
       const advice =
         near.length > 0 ? `did you mean ${near.join(' or ')}?` : `there are ${Object.keys(shape).join(', ')}`;
-      return [
-        { path: [...path, key], message: `${pathText([...path, quoteKey(key)])}: is not a field: ${advice}` },
-      ];
+      return [{ path: [...path, key], message: `${pathText([...path, key])}: is not a field: ${advice}` }];
     });
 }
 
@@ -124,6 +122,8 @@ function valueAt(root: unknown, path: FieldPath): unknown {
 function pathText(path: FieldPath): string {
   if (path.length === 0) return 'object';
   return path
-    .map((part, index) => (typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${part}`))
+    .map((part, index) =>
+      typeof part === 'number' ? `[${part}]` : `${index === 0 ? '' : '.'}${quoteKey(part)}`,
+    )
     .join('');
 }

@@ -59,6 +59,8 @@ export function readYaml(text: string, file: string): YamlFile {
   };
 }
 
+const hintOf = (cause: unknown): string => escapeControls(messageOf(cause).slice(0, LONGEST_HINT));
+
 const lineIn = (lines: LineCounter, offset: number): number => Math.max(1, lines.linePos(offset).line);
 
 function unreadable({ message, offset }: Unreadable, file: string, lines: LineCounter): Problem {
@@ -81,13 +83,16 @@ function parseText(text: string, lines: LineCounter): readonly (Document.Parsed 
     schema: 'core',
     resolveKnownTags: false,
   });
+  // Nobody sees the stacks of its errors, of which a broken file has one for each byte: they are most of what those cost.
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
   try {
     return [...composer.compose(boundedTokens(text, lines))];
   } catch (cause) {
     if (cause instanceof TooDeep) return [{ message: cause.message, offset: cause.offset }];
-    return [
-      { message: `cannot be read as YAML: ${escapeControls(messageOf(cause).slice(0, LONGEST_HINT))}` },
-    ];
+    return [{ message: `cannot be read as YAML: ${hintOf(cause)}` }];
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
@@ -118,7 +123,7 @@ function readDocument(document: Document.Parsed, file: string, lines: LineCounte
     };
   } catch (cause) {
     // The aliases of a bomb are only counted when they are followed.
-    const message = `has too many aliases, or aliases of aliases: ${messageOf(cause)}`;
+    const message = `has too many aliases, or aliases of aliases: ${hintOf(cause)}`;
     return { documents: [], problems: [problemAt(document.range[0], message)], warnings };
   }
 }

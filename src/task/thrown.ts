@@ -1,6 +1,7 @@
 /** Turns whatever was thrown into the bounded record of a failure. Nothing that a task throws can make this throw. */
 import { inspect } from 'node:util';
 import { type ErrorCode, NON_RETRYABLE_BRAND, TidemillError } from '../runtime/errors.ts';
+import { refusedByNode } from './denied.ts';
 import type { FailureReason, RunError } from './run.ts';
 
 export const MESSAGE_MAX_LENGTH = 1_024;
@@ -18,7 +19,7 @@ export function toRunError(thrown: unknown, reason: FailureReason): RunError {
   return {
     reason,
     name: clip(property(thrown, 'name') ?? 'Error', NAME_MAX_LENGTH),
-    message: clip(property(thrown, 'message') ?? '', MESSAGE_MAX_LENGTH),
+    message: clip(refusedByNode(thrown) ?? property(thrown, 'message') ?? '', MESSAGE_MAX_LENGTH),
     ...(stack !== '' && { stack: clip(stack, STACK_MAX_LENGTH) }),
   };
 }

@@ -121,6 +121,7 @@ const OWN_TIMES = [
     'startedAtMs',
     'endedAtMs',
     'dueAtMs',
+    'expiresAtMs',
     'lastSucceededAtMs',
     'lastFailedAtMs',
     'decidedAtMs',

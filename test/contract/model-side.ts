@@ -108,6 +108,8 @@ export class Side {
         return queue.runs.redrive([this.#failed.pop() ?? this.#anyId(step.id, adoptedAtMs)]);
       case 'register':
         return this.#register(step.who);
+      case 'promote':
+        return this.#promote();
       case 'leave':
         return this.#releaseAllButOne(consumer).then(() => queue.work.leave(consumer.incarnation));
       case 'die':
@@ -137,9 +139,10 @@ export class Side {
     return this.#consumers[who]!.register(this.#sketches[who]).then(() => 'registered');
   }
 
-  #enqueue({ ids, task, priority: at, isDelayed }: Step): Promise<unknown> {
+  #enqueue({ ids, task, priority: at, isDelayed, nth }: Step): Promise<unknown> {
     const priority = (['high', 'medium', 'low'] as const)[at]!;
-    const more = { task: TASKS[task]!, priority, ...(isDelayed ? { delayMs: FAR_MS } : {}) };
+    const expiring = nth === 0 ? { expiresInMs: FAR_MS } : {};
+    const more = { task: TASKS[task]!, priority, ...expiring, ...(isDelayed ? { delayMs: FAR_MS } : {}) };
     return this.queue.runs.enqueue(ids.map((id) => request(`run-${id}`, more)));
   }
 
@@ -178,9 +181,31 @@ export class Side {
 
   /** A settlement that comes twice, late, or from another: whoever holds the run by now, it is not settled by it. */
   async #settleAgain(consumer: TestConsumer, { nth, outcome }: Step): Promise<unknown> {
-    const run = this.#settled.at(-1 - nth);
+    const again = nth === 0 ? undefined : this.#heldAgain();
+    const run = again?.settled ?? this.#settled.at(-1 - nth);
     if (run === undefined) return 'nothing was settled yet';
-    return [run.record.id, ...(await consumer.settle([run], OUTCOMES[outcome]))];
+    const settled = await (again?.by ?? consumer).settle([run], OUTCOMES[outcome]);
+    return [run.record.id, ...settled];
+  }
+
+  /** The last hand-out that was settled, and whose run is held once more: only the token tells them apart. */
+  #heldAgain(): { readonly settled: ClaimedRun; readonly by: TestConsumer } | undefined {
+    for (const settled of this.#settled.toReversed()) {
+      const by = this.#consumers.find((one) =>
+        this.#holding.get(one)?.some(({ record }) => record.id === settled.record.id),
+      );
+      if (by !== undefined) return { settled, by };
+    }
+    return undefined;
+  }
+
+  /** Nothing that lies an hour ahead is moved. A run that was rejected is due within seconds: by which clock, is chance. */
+  async #promote(): Promise<unknown> {
+    const { runs } = await this.queue.inspect.runs({ limit: 1_000, states: ['delayed'] });
+    const isNear = runs.some(({ dueAtMs = 0, enqueuedAtMs }) => dueAtMs < enqueuedAtMs + FAR_MS);
+    if (isNear) return 'some are due soon';
+    const { promoted, expired, more } = await this.queue.work.promote();
+    return { promoted, expired, more };
   }
 
   async #cancel(id: string): Promise<unknown> {

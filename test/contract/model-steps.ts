@@ -15,10 +15,13 @@ const VERBS = [
     'resume-queue',
     'resume-queue',
   ],
-  ...['resume-queue', 'resume-queue', 'request', 'request', 'settle-again', 'settle-again'],
+  ...['resume-queue', 'resume-queue', 'request', 'request', 'settle-again', 'settle-again', 'promote'],
 ] as const;
 
 const small = (max: number): fc.Arbitrary<number> => fc.nat({ max });
+
+/** Of a slot, from not-before on. Before that there are none, whoever asks. */
+const at = fc.integer({ min: -8, max: 35 });
 
 /** Every step has every field; its verb says which of them count. */
 const step = fc.record({
@@ -38,7 +41,7 @@ const step = fc.record({
   isSuspended: fc.boolean(),
   isForced: fc.boolean(),
   policy: small(2),
-  entries: fc.array(fc.record({ kind: small(3), at: small(35), length: small(4) }), { maxLength: 4 }),
+  entries: fc.array(fc.record({ kind: small(3), at, length: small(4) }), { maxLength: 4 }),
 });
 export type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 

@@ -23,6 +23,20 @@ export const PLANTED_SCRIPTS: readonly PlantedScript[] = [
     instead: '',
   },
   {
+    name: 'not-before-unchecked',
+    what: 'fire takes slots before the instant from which the spec is in force',
+    file: 'fire.lua',
+    rule: "if from < schedule.not_before then return 'r;not-before' end",
+    instead: '',
+  },
+  {
+    name: 'promoted-early',
+    what: 'delayed runs are promoted, and expiring ones expired, before their time',
+    file: 'promote.lua',
+    rule: "call('ZRANGE', key, '-inf', NOW_TEXT, 'BYSCORE', 'LIMIT', 0, limit)",
+    instead: "call('ZRANGE', key, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0, limit)",
+  },
+  {
     name: 'forbid-ignored',
     what: 'Forbid fires beside a run in flight',
     file: 'fire.lua',

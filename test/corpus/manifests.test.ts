@@ -133,6 +133,14 @@ const REFUSED: Readonly<Record<string, readonly [text: string, message: RegExp]>
     metadata('name: x, annotations: { tidemill.dev/run-now: true }'),
     /must be a text: put it in quotes$/,
   ],
+  'an annotation whose key a terminal would obey': [
+    metadata(String.raw`name: x, annotations: { "\e[31m\u202e": true }`),
+    /metadata\.annotations\."\\u001b\[31m\\u202e": true: must be a text/,
+  ],
+  'an alias whose name a terminal would obey': [
+    params('*a\u202e\x07'),
+    /has too many aliases, or aliases of aliases: Unresolved alias .*a\\u202e\\u0007$/,
+  ],
   'a date that does not exist': [field('startTime: "2026-02-30T00:00:00Z"'), /must be a time such as/],
   'a leap second': [field('startTime: "2016-12-31T23:59:60Z"'), /must be a time such as/],
   'a list for a spec': [`${HEAD}metadata: { name: x }\nspec: [1]`, /spec: must be a map of fields$/],

@@ -140,6 +140,24 @@ const REFUSED: Readonly<Record<string, readonly [given: Given, problem: RegExp]>
   'a heap in units of thousands': [flag('child-heap', '64MB'), BYTES],
   'a heap with a space': [flag('child-heap', '64 MiB'), BYTES],
   'a negative heap': [flag('child-heap', '-64MiB'), BYTES],
+  'restricted children in other words': [
+    flag('child-restricted', 'yes'),
+    /^--child-restricted: "yes" must be true or false$/,
+  ],
+  'a right of children that there is not': [
+    { flags: { 'child-restricted': 'true', 'child-allow': 'worker,net' } },
+    /^--child-allow: "worker,net" must be one of child-process, worker, addons, wasi, or several/,
+  ],
+  'a list of no paths for children': [
+    { flags: { 'child-restricted': 'true', 'child-read': ',' } },
+    /^--child-read: "," must be the path of a file or folder/,
+  ],
+  ...Object.fromEntries(
+    ['child-read', 'child-write', 'child-allow'].map((name): [string, readonly [Given, RegExp]] => [
+      `${name} for children that are not restricted`,
+      [flag(name, 'worker'), new RegExp(`^--${name}: needs --child-restricted true: without it`)],
+    ]),
+  ),
   'too many processes for CPU-bound runs': [
     flag('cpu-concurrency', '257'),
     /^--cpu-concurrency: "257" must be/,

@@ -249,31 +249,6 @@ export const ROWS_ELSEWHERE: readonly RowElsewhere[] = [
 /** Rows that no test injects as they stand, and what there is instead. */
 export const ROWS_OPEN: readonly { readonly row: number; readonly fault: string; readonly why: string }[] = [
   {
-    row: 16,
-    fault: 'a master of a Redis Cluster is killed, a slot is moved',
-    why: 'only a cluster of one node is tested (`test/integration/redis/cluster.test.ts`); stop consumers and producers before a slot is moved',
-  },
-  {
-    row: 32,
-    fault: 'a crash between any two writes',
-    why: 'the simulator draws such crashes (`test/simulation`); no test enumerates all of them on real parts',
-  },
-  {
-    row: 36,
-    fault: 'thousands of schedules wake up after hours',
-    why: 'not built; `npm run bench:controller` has the cold start of 10,000 objects',
-  },
-  {
-    row: 44,
-    fault: 'two builds work on one Redis',
-    why: 'the cluster tests roll consumers from one task set to another (`test/cluster/disruptions.test.ts`); two builds of our own do not meet yet',
-  },
-  {
-    row: 45,
-    fault: 'one tenant floods a queue',
-    why: 'a queue bounds what waits in it (`maxPending`), but not by tenant: give each team a queue of its own',
-  },
-  {
     row: 47,
     fault: 'everything at random, for hours',
     why: 'by command: `npm run soak -- --minutes 480`',

@@ -4,7 +4,7 @@ import { printJson, progress } from '../../bench/lib/report.ts';
 import { BuildCopy } from '../support/build-copy.ts';
 import { ensureServers } from '../support/ensure-servers.ts';
 import { writePage } from './page.ts';
-import { recordFigures } from './records.ts';
+import { readRecords, recordFigures } from './records.ts';
 import { PLANTS, tryPlant } from './plants.ts';
 import { ROWS } from './registry.ts';
 import type { FaultRow, Figures, Outcome, Size } from './row.ts';
@@ -22,7 +22,8 @@ figures. Exit 1 when a promise was broken.
   --help     this text`;
 
 /** Rows that mostly wait for leases and time-outs run beside each other; the others have the machine for themselves. */
-const WAITING_AT_ONCE = 4;
+const WAITING_AT_ONCE = 6;
+const PLANTS_AT_ONCE = 3;
 
 export interface RowResult {
   readonly row: number;
@@ -71,24 +72,31 @@ async function measured(row: FaultRow, build: BuildCopy): Promise<RowResult> {
   return { row: row.row, size, seconds, figures, broken };
 }
 
-async function inTurns(
-  queue: readonly FaultRow[],
+/** Acts on each, so many at once, in their order. */
+async function inTurns<T, R>(
+  all: readonly T[],
   atOnce: number,
-  build: BuildCopy,
-): Promise<readonly RowResult[]> {
-  const waiting = [...queue];
-  const results: RowResult[] = [];
+  act: (one: T) => Promise<R>,
+): Promise<readonly R[]> {
+  const waiting = [...all];
+  const results: R[] = [];
   const lane = async (): Promise<void> => {
-    for (let row = waiting.shift(); row !== undefined; row = waiting.shift())
-      results.push(await measured(row, build));
+    for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) results.push(await act(one));
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
   return results;
 }
 
+/** The longest first, by the last recorded run: else one that began last would be waited for alone. */
+function longestFirst(chosen: readonly FaultRow[]): readonly FaultRow[] {
+  const records = readRecords();
+  const seconds = ({ row }: FaultRow): number => records[`${row} ${size}`]?.seconds ?? Infinity;
+  return chosen.toSorted((left, right) => (seconds(left) < seconds(right) ? 1 : -1));
+}
+
 /** @returns how many bugs no row has found */
 async function tryPlants(): Promise<number> {
-  const results = await Promise.all(PLANTS.map(tryPlant));
+  const results = await inTurns(PLANTS, PLANTS_AT_ONCE, tryPlant);
   for (const { bug, row, isFound, said } of results)
     progress(`${isFound ? 'found' : 'NOT FOUND'} by row ${row}: ${bug}\n  ${said.join('\n  ')}`);
   return results.filter(({ isFound }) => !isFound).length;
@@ -101,8 +109,8 @@ using build = new BuildCopy();
 const patient = rows.filter(({ waits }) => waits);
 const busy = rows.filter(({ waits }) => !waits);
 const results = [
-  ...(await inTurns(patient, WAITING_AT_ONCE, build)),
-  ...(await inTurns(busy, 1, build)),
+  ...(await inTurns(longestFirst(patient), WAITING_AT_ONCE, (row) => measured(row, build))),
+  ...(await inTurns(busy, 1, (row) => measured(row, build))),
 ].toSorted((left, right) => left.row - right.row);
 const broken = results.filter((result) => result.broken.length > 0);
 progress(

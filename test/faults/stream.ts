@@ -30,6 +30,8 @@ export class Stream {
   /** Longest time without an acknowledgement, ms. */
   longestGapMs = 0;
   lastError: TidemillError | undefined;
+  /** What the failures said. */
+  readonly said = new Set<string>();
 
   constructor(
     client: Client,
@@ -83,6 +85,7 @@ export class Stream {
         if (!(error instanceof TidemillError) || !this.#repeats.includes(error.code)) throw error;
         this.failed += 1;
         this.lastError = error;
+        this.said.add(`${error.message} ${String(error.cause)}`);
         this.slowestFailureMs = Math.max(this.slowestFailureMs, Math.round(performance.now() - sentAt));
         await sleep(REPEAT_AFTER_MS);
       }

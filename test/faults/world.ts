@@ -32,6 +32,8 @@ export interface ProcessOptions {
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly build?: BuildCopy;
+  /** Of a consumer. */
+  readonly queue?: string;
 }
 
 export class World implements AsyncDisposable {
@@ -74,14 +76,21 @@ export class World implements AsyncDisposable {
     return started;
   }
 
+  /** A consumer that need not be registered yet. */
+  startConsumer(options: ProcessOptions = {}): TidemillProcess {
+    const { queue = QUEUE } = options;
+    return this.process('consumer', ['--tasks', TASKS, '--queue', queue, ...RETAINED], options);
+  }
+
   /** A consumer that is registered. */
   async consumer(options: ProcessOptions = {}): Promise<TidemillProcess> {
-    const consumer = this.process('consumer', ['--tasks', TASKS, ...RETAINED], options);
+    const { queue = QUEUE } = options;
+    const consumer = this.startConsumer(options);
     await until(
       'the consumer is registered',
       async () => {
         assert.ok(consumer.running, `the consumer ended:\n${consumer.lines.join('\n')}`);
-        return (await this.consumers().catch(() => [])).some(({ pid }) => pid === consumer.pid);
+        return (await this.consumers(queue).catch(() => [])).some(({ pid }) => pid === consumer.pid);
       },
       { deadlineMs: 60_000 },
     );
@@ -134,12 +143,12 @@ export class World implements AsyncDisposable {
     return sumOf(await Promise.all(schedules.map(([uid, every]) => slotAccount(queue, uid, every, span))));
   }
 
-  stats(): Promise<QueueStats> {
-    return this.broker.queue(QUEUE).inspect.stats();
+  stats(queue = QUEUE): Promise<QueueStats> {
+    return this.broker.queue(queue).inspect.stats();
   }
 
-  consumers(): Promise<readonly ConsumerInfo[]> {
-    return this.broker.queue(QUEUE).inspect.consumers();
+  consumers(queue = QUEUE): Promise<readonly ConsumerInfo[]> {
+    return this.broker.queue(queue).inspect.consumers();
   }
 
   /** Enqueues runs under ids of the row's own. */

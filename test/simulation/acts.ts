@@ -3,7 +3,8 @@ import { RUN_NOW } from '../../src/resource/trigger-annotations.ts';
 import type { ScheduledObject } from '../../src/resource/scheduled-object.ts';
 import type { SpecInput } from '../support/schedule-world.ts';
 import type { Action, Verb } from './plan.ts';
-import { POISON, TASK_NAMES } from './tasks.ts';
+import { POISON } from './settings.ts';
+import { TASK_NAMES } from './tasks.ts';
 import type { World } from './world.ts';
 
 const LONGEST_FAULT_MS = 35_000;

@@ -2,7 +2,7 @@
  * One history of a queue: its state, and the ledgers that watch it. A Redis that loses writes goes on with another one,
  * which is made by doing again what was done until then.
  */
-import type { Broker, Queue } from '../../src/broker/broker.ts';
+import type { Broker, Queue, Settlement } from '../../src/broker/broker.ts';
 import { createConsumerPort } from '../../src/broker/memory/consumers.ts';
 import { createInspectPort } from '../../src/broker/memory/inspect.ts';
 import { createMemoryBroker } from '../../src/broker/memory/memory-broker.ts';
@@ -111,7 +111,12 @@ function watchWork(work: Queue['work'], runs: RunLedger, book: Book): Queue['wor
       const { incarnation } = request;
       runs.heard(incarnation);
       const isOver = runs.lives.get(incarnation)?.isOver !== false;
-      const mine = request.settle.map(({ id, token }) => !isOver && runs.holds(id, incarnation, token));
+      // After a rollback one consumer may have run the same hand-out twice: of two reports in one call the first counts.
+      const isFirst = ({ id, token }: Settlement, index: number): boolean =>
+        request.settle.findIndex((other) => other.id === id && other.token === token) === index;
+      const mine = request.settle.map(
+        (one, index) => !isOver && isFirst(one, index) && runs.holds(one.id, incarnation, one.token),
+      );
       for (const [index, { id, outcome }] of request.settle.entries())
         if (outcome.kind === 'released' && mine[index] === true) runs.gaveBack(id);
       const reply = await work.cycle(request);

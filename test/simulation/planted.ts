@@ -89,6 +89,28 @@ export const PLANTED: readonly PlantedBug[] = [
     instead: 'run.deaths += 1;',
   },
   {
+    name: 'poison-for-ever',
+    what: 'a run that ends every process is never given up',
+    file: 'broker/memory/leases.ts',
+    rule: 'if (run.deaths >= queue.settings.maxDeliveries) {',
+    instead: 'if (run.deaths >= queue.settings.maxDeliveries * 1_000) {',
+  },
+  {
+    name: 'suspect-never',
+    what: 'a run that comes back from a dead process is no suspect',
+    file: 'broker/memory/leases.ts',
+    rule: 'queue.withdraw(run);\n  run.suspect = true;',
+    instead: 'queue.withdraw(run);',
+  },
+  {
+    name: 'poison-waits',
+    what: 'poison that has ended a process once is not handed out again, and never comes to an end',
+    file: 'broker/memory/claim.ts',
+    rule: '(task, executor) => slots[executor] > 0 && incarnation.taskNames.has(task)',
+    instead:
+      "(task, executor) => task !== 'poison' && slots[executor] > 0 && incarnation.taskNames.has(task)",
+  },
+  {
     name: 'suspects-together',
     what: 'a consumer may hold several suspects',
     file: 'broker/memory/claim.ts',

@@ -6,7 +6,7 @@ import type { Queue } from '../../src/broker/broker.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import type { Book } from './book.ts';
 import { createLineage, type Lineage } from './lineage.ts';
-import { LEASE_MS, LIMITED_TASK_CONCURRENCY } from './settings.ts';
+import { LIMITED_TASK_CONCURRENCY } from './settings.ts';
 
 interface Written {
   readonly atMs: number;
@@ -52,6 +52,9 @@ export class SimulatedRedis {
   readonly #firedInVain = new Set<string>();
   /** Told when a history ends, before the next begins. */
   onLoss: (lost: Lineage, next: Lineage) => void = () => undefined;
+
+  /** Whether a process has been well since then, and none of its calls went wrong but by an absence. */
+  isInnocent: (process: string, sinceMs: number) => boolean = () => false;
 
   constructor(clock: Clock, book: Book) {
     this.#clock = new RedisClock(clock);
@@ -130,13 +133,12 @@ export class SimulatedRedis {
   }
 
   /**
-   * How long of that span it was away for so long that a recovery pass grants an amnesty: half of a lease and more. A
-   * shorter absence is bridged by renewals, and counts as silence.
+   * How long of that span it was away.
+   * @param leastMs - absences shorter than this are left out
    */
-  awayMs(fromMs: number, toMs: number): number {
-    const overlaps = this.#absences().map(
-      (span) => Math.min(span.toMs, toMs) - Math.max(span.fromMs, fromMs),
-    );
+  awayMs(fromMs: number, toMs: number, leastMs = 0): number {
+    const absences = this.#absences().filter((span) => span.toMs - span.fromMs > leastMs);
+    const overlaps = absences.map((span) => Math.min(span.toMs, toMs) - Math.max(span.fromMs, fromMs));
     return overlaps.reduce((sum, overlap) => sum + Math.max(0, overlap), 0);
   }
 
@@ -148,12 +150,13 @@ export class SimulatedRedis {
       if (last === undefined || last.toMs < span.fromMs) merged.push(span);
       else merged[merged.length - 1] = { fromMs: last.fromMs, toMs: Math.max(last.toMs, span.toMs) };
     }
-    return merged.filter((span) => span.toMs - span.fromMs > LEASE_MS / 2);
+    return merged;
   }
 
   #create(): Lineage {
     return createLineage(this.#clock, this.#book, {
-      awayMs: (fromMs, toMs) => this.awayMs(fromMs, toMs),
+      awayMs: (fromMs, toMs, leastMs) => this.awayMs(fromMs, toMs, leastMs),
+      isInnocent: (process, sinceMs) => this.isInnocent(process, sinceMs),
       limitOf: (task) => (task === 'limited' ? LIMITED_TASK_CONCURRENCY : undefined),
     });
   }

@@ -11,7 +11,7 @@ import {
   TRANSITIONS,
 } from '../../src/task/run.ts';
 import type { Book } from './book.ts';
-import { LEASE_MS } from './settings.ts';
+import { LEASE_MS, POISON, SETTINGS } from './settings.ts';
 
 interface HandOut {
   readonly incarnation: string;
@@ -29,6 +29,8 @@ export interface LedgerRun {
   attempt: number;
   /** Deaths of processes that held it as a suspect. */
   deaths: number;
+  /** How often it came back from a process that was given up. */
+  recoveries: number;
   dueAtMs: number | undefined;
   endedAtMs: number | undefined;
   /** Since when it could have been started, or promoted, and was not; kept by whoever checks that. */
@@ -44,8 +46,10 @@ interface Life {
 export interface LedgerOptions {
   readonly book: Book;
   readonly now: () => number;
-  /** How long Redis could not be reached in that span: silence in it is nobody's fault. */
-  readonly awayMs: (fromMs: number, toMs: number) => number;
+  /** How long Redis could not be reached in that span, in absences longer than that. */
+  readonly awayMs: (fromMs: number, toMs: number, leastMs: number) => number;
+  /** Whether the process could do its work from then on. */
+  readonly isInnocent: (process: string, sinceMs: number) => boolean;
   readonly limitOf: (task: string) => number | undefined;
 }
 
@@ -67,7 +71,7 @@ export class RunLedger {
     if (this.open.has(id)) book.breach('P2', `${id} was enqueued while a run of that id was in flight`);
     if (waiting >= settings.maxPending) book.breach('P8', `${id} was enqueued beside ${waiting} that wait`);
     const run: LedgerRun = {
-      ...{ id, task, state: 'pending', handOut: undefined, attempt: 0, deaths: 0 },
+      ...{ id, task, state: 'pending', handOut: undefined, attempt: 0, deaths: 0, recoveries: 0 },
       ...{ dueAtMs: undefined, endedAtMs: undefined, idleSinceMs: now() },
     };
     this.runs.set(id, run);
@@ -138,6 +142,7 @@ export class RunLedger {
     if (run === undefined) return;
     run.attempt = 0;
     run.deaths = 0;
+    run.recoveries = 0;
     run.endedAtMs = undefined;
     this.open.set(id, run);
   }
@@ -173,16 +178,47 @@ export class RunLedger {
     if (life !== undefined) life.isOver = true;
   }
 
-  /** A recovery pass ended it: it must have been silent for a whole lease, and not because Redis was away. */
+  /**
+   * A recovery pass ended it: it must have been silent for a whole lease, and not because Redis was away. An absence of up to
+   * half a lease brings no amnesty: of one that is dead it counts as silence, or its runs would be back later than promised,
+   * and one that was well all the time has to be heard in what is left of its lease.
+   */
   endedByRecovery(incarnation: string): void {
-    const { book, now, awayMs } = this.#options;
+    const { book, now, awayMs, isInnocent } = this.#options;
     const life = this.lives.get(incarnation);
     if (life === undefined) return;
     life.isOver = true;
     book.counts.recovered += 1;
-    const silentMs = now() - life.lastMs - awayMs(life.lastMs, now());
-    if (silentMs < LEASE_MS)
-      book.breach('P4', `${life.process} was ended although it was silent for ${silentMs} ms only`);
+    const silentMs = now() - life.lastMs;
+    const excusedMs = awayMs(life.lastMs, now(), LEASE_MS / 2);
+    if (silentMs - excusedMs < LEASE_MS)
+      book.breach(
+        'P4',
+        `${life.process} was ended although it was silent for ${silentMs - excusedMs} ms only`,
+      );
+    if (isInnocent(life.process, life.lastMs)) {
+      const away = awayMs(life.lastMs, now(), 0);
+      book.breach(
+        'P4',
+        `${life.process} was well and ended: it was silent for ${silentMs} ms, and Redis was away for ${away} of them`,
+      );
+    }
+  }
+
+  /** What ends each process that runs it must not go on for ever: not as a suspect, and not by never being one. */
+  #recovered(run: LedgerRun, to: RunState): void {
+    const { maxDeliveries } = SETTINGS;
+    if (run.handOut?.suspect === true) run.deaths += 1;
+    run.recoveries += 1;
+    if (isTerminal(to)) return;
+    if (run.deaths >= maxDeliveries)
+      this.#options.book.breach('policy', `${run.id} became ${to} after ${run.deaths} deaths as a suspect`);
+    // The first of them made it a suspect, and a body of poison never lives to end its attempt and be cleared of it.
+    if (run.task === POISON && run.recoveries > maxDeliveries)
+      this.#options.book.breach(
+        'policy',
+        `${run.id} is poison and became ${to} after ${run.recoveries} deaths`,
+      );
   }
 
   #move(id: string, to: RunState): LedgerRun | undefined {
@@ -196,7 +232,7 @@ export class RunLedger {
       const promise = isTerminal(run.state) && isTerminal(to) ? 'P3' : 'policy';
       book.breach(promise, `${id} went from ${run.state} to ${to}`);
     }
-    if (run.handOut?.suspect === true && this.call === 'recover') run.deaths += 1;
+    if (this.call === 'recover') this.#recovered(run, to);
     run.handOut = undefined;
     run.state = to;
     return run;

@@ -8,6 +8,8 @@ export const START_MS = Date.parse('2026-03-02T08:00:00Z');
 export const LEASE_MS = 10_000;
 export const DRAIN_MS = 3_000;
 export const IO_CONCURRENCY = 8;
+/** The task whose every run ends its process. */
+export const POISON = 'poison';
 export const LIMITED_TASK_CONCURRENCY = 2;
 /** Longest way of a call to Redis, and of its answer. */
 export const LONGEST_WAY_MS = 80;

@@ -5,8 +5,8 @@ import type { Breach, Counts } from './book.ts';
 import { check } from './checks.ts';
 import type { Lineage } from './lineage.ts';
 import type { Plan } from './plan.ts';
-import { EDGE_MS } from './settings.ts';
-import { POISON, TASK_NAMES } from './tasks.ts';
+import { EDGE_MS, POISON, SETTINGS } from './settings.ts';
+import { BODIES, TASK_NAMES } from './tasks.ts';
 import { Remembered } from './remembered.ts';
 import { World } from './world.ts';
 
@@ -14,6 +14,10 @@ import { World } from './world.ts';
 const LOOK_EVERY_MS = 1_000;
 const STATUS_EVERY_MS = 5_000;
 const CALM_MS = 60_000;
+/** A suspect runs alone in its consumer, for as long as the longest body takes, and the next is claimed at once. */
+const SUSPECT_MS = BODIES.slow.longestMs + 1_000;
+/** Until a consumer is free of its suspect, claims the poison, is ended by it, and the poison is back. */
+const POISON_DEATH_MS = SUSPECT_MS + 12_000 + 15_000;
 /** What is due may be on its way. */
 const UNDERWAY_MS = 10_000;
 export const MOST_EVENTS = 50_000;
@@ -87,21 +91,44 @@ async function calmDown(world: World): Promise<void> {
   if (!(await pass(world, CALM_MS / 2))) return;
   for (const { source } of world.controllers) source.relist();
   if (!(await pass(world, CALM_MS / 2))) return;
-  const { runs, state } = world.redis.lineage;
-  // A task at its limit may have more to do than it can; that it goes on is looked at elsewhere.
-  const left = [...world.people.acknowledged].filter((id) => {
-    const run = runs.open.get(id);
-    // Poison takes as long as the deaths of several processes.
-    return run !== undefined && run.task !== POISON && runs.roomFor(run.task) > 0;
-  });
-  if (left.length > 0) world.book.breach('P3', `${left.join(', ')} never came to an end`);
+  if (!(await allEnd(world))) return;
   const live = new Set(world.store.all().map(({ uid }) => uid));
-  for (const { uid, withdrawnAtMs } of state.schedules.values())
+  for (const { uid, withdrawnAtMs } of world.redis.lineage.state.schedules.values())
     if ((withdrawnAtMs === undefined) !== live.has(uid))
       world.book.breach(
         'P1',
         `${uid} is ${live.has(uid) ? 'live and not adopted' : 'gone and still adopted'}`,
       );
+}
+
+/**
+ * Poison takes as long as the deaths of several processes, and suspects as long as one after the other takes in one consumer;
+ * none of them takes for ever. Returns whether all is well.
+ */
+async function allEnd(world: World): Promise<boolean> {
+  const { people, redis } = world;
+  const { runs, state } = redis.lineage;
+  const poison = (): readonly string[] =>
+    [...runs.open.values()].flatMap(({ id, task }) => (task === POISON ? [id] : []));
+  const deaths = poison().length * (1 + SETTINGS.maxDeliveries);
+  if (!(await end(world, poison, deaths * POISON_DEATH_MS))) return false;
+  // A task at its limit may have more to do than it can; that it goes on is looked at elsewhere.
+  const acknowledged = (): readonly string[] =>
+    [...people.acknowledged].filter((id) => {
+      const run = runs.open.get(id);
+      return run !== undefined && run.task !== POISON && runs.roomFor(run.task) > 0;
+    });
+  const suspects = [...runs.open.keys()].filter((id) => state.runs.get(id)?.suspect === true);
+  // One more for what has only just begun.
+  return await end(world, acknowledged, (suspects.length + 1) * SUSPECT_MS);
+}
+
+async function end(world: World, open: () => readonly string[], mostMs: number): Promise<boolean> {
+  const { book, clock } = world;
+  const untilMs = clock.now() + mostMs;
+  while (open().length > 0 && clock.now() < untilMs) if (!(await pass(world, LOOK_EVERY_MS))) return false;
+  if (open().length > 0) book.breach('P3', `${open().join(', ')} never came to an end`);
+  return book.breaches.length === 0;
 }
 
 function rememberSpecs({ store }: World): Specs {

@@ -1,8 +1,10 @@
 /** Hours of faults in seconds: an installation whose processes, lines and Redis fail in every order that a seed draws. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Book } from './book.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { findFailure, replayCommand } from './report.ts';
+import { RunLedger } from './run-ledger.ts';
 import { shrink, without } from './shrink.ts';
 import { type Found, simulate } from './simulate.ts';
 
@@ -43,6 +45,25 @@ describe('the simulation', () => {
     );
     assert.deepEqual(atMs(least.plan, guilty), atMs(plan, guilty));
     assert.equal(least.found.breaches.length, 1);
+  });
+
+  test('a short absence of Redis excuses nobody who is dead, and costs nobody a lease who is well', () => {
+    /** Ended after 11 s of silence, in which Redis was away for so long. */
+    const breachesOf = (awayMs: number, isWell: boolean): readonly string[] => {
+      const clock = { nowMs: 0 };
+      const book = new Book(() => clock.nowMs);
+      const ledger = new RunLedger({
+        ...{ book, now: () => clock.nowMs, isInnocent: () => isWell, limitOf: () => undefined },
+        awayMs: (_from, _to, leastMs) => (awayMs > leastMs ? awayMs : 0),
+      });
+      ledger.registered('an-incarnation', 'consumer-1');
+      clock.nowMs = 11_000;
+      ledger.endedByRecovery('an-incarnation');
+      return book.breaches.map(({ text }) => text);
+    };
+    assert.deepEqual(breachesOf(4_000, false), []);
+    assert.match(breachesOf(4_000, true).join('; '), /was well and ended: it was silent for 11000 ms/);
+    assert.match(breachesOf(6_000, false).join('; '), /although it was silent for 5000 ms only/);
   });
 
   test('leaving actions out keeps the time at which the next one happens', () => {

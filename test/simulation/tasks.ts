@@ -7,7 +7,7 @@ import type { AnyTask } from '../../src/task/types.ts';
 import { RandomSource } from '../support/random.ts';
 import { seedOf } from './plan.ts';
 import type { SimulatedProcess } from './process.ts';
-import { LIMITED_TASK_CONCURRENCY } from './settings.ts';
+import { LIMITED_TASK_CONCURRENCY, POISON } from './settings.ts';
 
 export interface Bodies {
   readonly seed: number;
@@ -32,7 +32,6 @@ export const BODIES = {
 } as const satisfies Record<string, Body>;
 export type TaskName = keyof typeof BODIES;
 export const TASK_NAMES: readonly TaskName[] = ['work', 'limited', 'flaky', 'slow'];
-export const POISON = 'poison';
 
 const params = z.object({});
 

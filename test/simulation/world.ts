@@ -41,6 +41,7 @@ export class World {
 
   private constructor(plan: Plan) {
     this.plan = plan;
+    this.redis.isInnocent = (name, sinceMs) => this.#isInnocent(name, sinceMs);
     const process = this.#process('people');
     this.people = new People(lineBroker(process, this.redis), process, this.redis, this.book);
     for (let count = 0; count < plan.controllers; count += 1) this.controllers.push(this.#startController());
@@ -74,6 +75,15 @@ export class World {
   stopConsumer(actor: ConsumerActor): void {
     actor.stop();
     this.#replaceConsumer(actor);
+  }
+
+  #isInnocent(name: string, sinceMs: number): boolean {
+    const process = this.consumers.find((actor) => actor.process.name === name)?.process;
+    return (
+      process !== undefined &&
+      process.wellForMs >= this.clock.now() - sinceMs &&
+      process.lastBadCallMs < sinceMs
+    );
   }
 
   /** The status that the controllers' leader would write: that of the first one that can. */

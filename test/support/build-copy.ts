@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -22,6 +22,13 @@ export class BuildCopy implements Disposable {
   /** The script that a process of this build runs. */
   get entry(): string {
     return join(this.#folder, 'bin/tidemill.js');
+  }
+
+  /** Puts a file of ours beside the build: what it imports as `tidemill` is this build. @returns its path there */
+  add(path: string): string {
+    const copy = join(this.#folder, basename(path));
+    cpSync(path, copy);
+    return copy;
   }
 
   /**

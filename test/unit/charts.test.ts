@@ -48,6 +48,7 @@ const OPTIONAL: ReadonlySet<string> = new Set([
     'retainFailedBytes',
   ].map((name) => `settings.${name}`),
   ...['maxPending', 'maxPendingPerSchedule', 'maxDeliveries'].map((name) => `settings.${name}`),
+  ...['childRestricted', 'childRead', 'childWrite', 'childAllow'].map((name) => `settings.${name}`),
 ]);
 
 /** Leaves of closed maps: what a user may set one by one. */

@@ -26,6 +26,18 @@ function scriptOf(name: ScriptName): Script {
   return script;
 }
 
+/**
+ * What a call names as its keys. In a cluster a transition of a queue names a second one, which never exists: while the slot is
+ * on its way to another server, both servers then answer TRYAGAIN before the script begins. With one key they would run it over
+ * that part of the queue which they happen to have.
+ */
+function keysOf(client: RedisClient, key: string): readonly string[] {
+  return client.isCluster && key.endsWith(META_ENDING) ? [key, `${key}${NEVER_THERE}`] : [key];
+}
+
+const META_ENDING = '}:meta';
+const NEVER_THERE = ':never-there';
+
 /** One call: by hash, and with the text when this server (restarted, failed over, flushed) does not know it. */
 async function evaluate(
   client: RedisClient,
@@ -33,12 +45,13 @@ async function evaluate(
   key: string,
   args: readonly string[],
 ): Promise<unknown> {
+  const keys = keysOf(client, key);
   try {
-    return await client.evalsha(sha, 1, key, ...args);
+    return await client.evalsha(sha, keys.length, ...keys, ...args);
   } catch (error) {
     if (!isMissingScript(error)) throw error;
     // NOSCRIPT says that nothing ran, so this is no second time.
-    return client.eval(source, 1, key, ...args);
+    return client.eval(source, keys.length, ...keys, ...args);
   }
 }
 

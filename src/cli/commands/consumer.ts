@@ -81,7 +81,7 @@ async function runConsumer({
       port: settings.httpPort,
       routes: probeRoutes({
         live: () => liveReasons(consumer),
-        ready: () => readyReasons(consumer),
+        ready: () => readyReasons(consumer, broker),
         metrics,
       }),
       log,

@@ -5,6 +5,7 @@ import { HEADS } from '../command-heads.ts';
 import { DevOptions } from '../dev/call.ts';
 import { startDev } from '../dev/start.ts';
 import type { ExitCode } from '../exit-codes.ts';
+import { CHILD_RULES } from '../child-settings.ts';
 import { DevSettings } from '../settings.ts';
 
 export function addDev(program: Command, surroundings: Surroundings): void {
@@ -20,6 +21,7 @@ export function addDev(program: Command, surroundings: Surroundings): void {
         'tidemill dev --tasks src/tasks.ts --json | jq .event',
       ],
       settings: DevSettings,
+      rules: CHILD_RULES,
       flags: [{ flags: '--no-watch', help: 'do not start anew when the tasks change' }],
       options: DevOptions,
       jsonHelp: 'print each event, and each line of the log, as one JSON object',

@@ -1,7 +1,8 @@
-/** Entry point of a child process. Started by `child-process.ts` only; its one argument is the pid of its parent. */
+/** Entry point of a child process. Started by `child-process.ts` only; its first argument is the pid of its parent. */
 import { TidemillError } from '../../runtime/errors.ts';
 import { ChildRunner, type Send } from './child-runner.ts';
 import { endOwnGroup, watchParent } from './parent-watch.ts';
+import { giveUpThreads, NO_THREADS } from './permissions.ts';
 import { parseParentMessage } from './protocol.ts';
 
 const parentPid = Number(process.argv[2]);
@@ -24,6 +25,7 @@ const failed = (error: unknown): void => void runner.fail(error);
 
 for (const stream of [process.stdout, process.stderr]) makeBlocking(stream);
 process.on('uncaughtException', failed);
+if (process.argv[3] === NO_THREADS) giveUpThreads();
 // The parent's message and its SIGTERM arrive in any order; the message knows the reason, so it goes first.
 process.on('SIGTERM', () => setImmediate(() => void runner.terminate().catch(failed)));
 process.on('disconnect', () => {

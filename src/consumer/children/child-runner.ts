@@ -5,6 +5,7 @@ import { messageOf, TidemillError } from '../../runtime/errors.ts';
 import { type LoadedApp, openApp } from '../../task/app.ts';
 import { buildManifest } from '../../task/build-manifest.ts';
 import { type AttemptResult, invokeTask } from '../../task/invoke.ts';
+import { refusedByNode } from '../../task/denied.ts';
 import { loadTasks } from '../../task/load.ts';
 import type { TaskRegistry } from '../../task/registry.ts';
 import type { RunRecord } from '../../task/run.ts';
@@ -71,7 +72,8 @@ export class ChildRunner {
   async fail(error: unknown): Promise<void> {
     process.stderr.write(`uncaught ${inspect(error)}\n`);
     const run = this.#current;
-    if (this.#loaded === undefined) await this.#send({ type: 'broken', message: messageOf(error) });
+    if (this.#loaded === undefined)
+      await this.#send({ type: 'broken', message: refusedByNode(error) ?? messageOf(error) });
     if (run !== undefined)
       await this.#finish(run, { kind: 'failed', error: toRunError(error, 'Error'), retry: 'policy' }, false);
     this.#exit(1);

@@ -5,6 +5,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import { ownFile } from '../../runtime/own-files.ts';
 import type { TaskLog } from '../../task/define-task.ts';
 import type { PoolObserver } from './observer.ts';
+import { type ChildPermissions, NO_THREADS, permissionFlags } from './permissions.ts';
 
 export interface ChildOptions {
   readonly tasks: readonly string[];
@@ -12,6 +13,8 @@ export interface ChildOptions {
   /** The whole environment of the child. */
   readonly env: Readonly<Record<string, string>>;
   readonly execArgv: readonly string[];
+  /** Absent: what this process may do. */
+  readonly permissions?: ChildPermissions | undefined;
   /** What the child must have loaded: it would run another version of a task otherwise. */
   readonly manifestHash: string;
   readonly startTimeoutMs: number;
@@ -24,12 +27,18 @@ export interface ChildOptions {
   readonly observer: PoolObserver;
 }
 
-/** Its one argument is our pid; what it is to load and to run follows by message, where `ps` does not show it. */
+/** Its first argument is our pid; what it is to load and to run follows by message, where `ps` does not show it. */
 export function forkChild(options: ChildOptions): ChildProcess {
-  return fork(fileURLToPath(ownFile('consumer/children/child-main')), [String(process.pid)], {
+  const { permissions } = options;
+  const noThreads = permissions !== undefined && !permissions.allow.includes('worker');
+  const args = [String(process.pid), ...(noThreads ? [NO_THREADS] : [])];
+  return fork(fileURLToPath(ownFile('consumer/children/child-main')), args, {
     cwd: options.cwd,
     env: { ...options.env },
-    execArgv: [...options.execArgv],
+    execArgv: [
+      ...(permissions === undefined ? [] : permissionFlags(permissions, options)),
+      ...options.execArgv,
+    ],
     detached: true, // a process group of its own, so that its own children end with it
     serialization: 'advanced',
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

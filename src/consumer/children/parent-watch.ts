@@ -1,6 +1,7 @@
 /** Ends a child whose parent has died, even while its event loop is busy: the watch is a thread of its own. */
 import { Worker } from 'node:worker_threads';
 import { ownFile } from '../../runtime/own-files.ts';
+import { ownPermissionFlags } from './permissions.ts';
 
 /** How often the thread looks for its parent, ms: the time that an orphan lives on. */
 export const WATCH_INTERVAL_MS = 500;
@@ -9,7 +10,7 @@ export const WATCH_INTERVAL_MS = 500;
 export function watchParent(parentPid: number): void {
   const thread = new Worker(ownFile('consumer/children/parent-watch-thread'), {
     workerData: parentPid,
-    execArgv: [],
+    execArgv: [...ownPermissionFlags()],
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
   });

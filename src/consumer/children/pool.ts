@@ -19,6 +19,7 @@ import { WarmChild } from './child-process.ts';
 import type { RunEnd } from './child-run.ts';
 import type { ChildOptions } from './fork-child.ts';
 import type { PoolObserver } from './observer.ts';
+import type { ChildPermissions } from './permissions.ts';
 import { WaitingRuns } from './waiting-runs.ts';
 
 export interface CpuPoolOptions {
@@ -36,7 +37,9 @@ export interface CpuPoolOptions {
   readonly size?: number;
   /** Heap limit of a child, MiB. Default: V8's own. */
   readonly maxOldSpaceMb?: number;
-  /** Further options of Node for the children. With `--permission` they need `--allow-worker`: the watch of the parent is a thread. */
+  /** What the children may do at most; absent: whatever this process may. */
+  readonly permissions?: ChildPermissions | undefined;
+  /** Further options of Node for the children. */
   readonly execArgv?: readonly string[];
   /** Longest time from fork to ready. Default 60 s: a tasks module may be large and the node busy. */
   readonly startTimeoutMs?: number;
@@ -125,6 +128,7 @@ class ChildPool implements CpuPool {
         ...(options.maxOldSpaceMb === undefined ? [] : [`--max-old-space-size=${options.maxOldSpaceMb}`]),
         ...(options.execArgv ?? []),
       ],
+      permissions: options.permissions,
       manifestHash: options.manifestHash,
       startTimeoutMs: options.startTimeoutMs ?? 60_000,
       beginTimeoutMs: options.beginTimeoutMs ?? 10_000,

@@ -18,6 +18,11 @@ const MIB = 1024 * 1024;
 
 const isReady = async (url: string): Promise<boolean> => (await fetch(`${url}/readyz`)).status === 200;
 
+async function isUnready(url: string, why: RegExp): Promise<boolean> {
+  const answer = await fetch(`${url}/readyz`);
+  return answer.status === 503 && why.test(await answer.text());
+}
+
 export const frozenRedis = defineRow({
   row: 8,
   fault: 'Redis stands still',
@@ -164,7 +169,8 @@ export const fullDisk = defineRow({
   row: 19,
   fault: 'the disk of the journal is full',
   injection: 'a Redis with a journal on a tmpfs of 24 MiB, filled under load; then the filler is deleted',
-  promise: 'producers are told MISCONF, no run is lost, and all goes on within 5 s of there being room',
+  promise:
+    'producers are told MISCONF, the consumer is not ready and says why, no run is lost, and all goes on within 5 s of there being room',
   waits: true,
   short: { rounds: 1 },
   long: { rounds: 10 },
@@ -181,28 +187,40 @@ export const fullDisk = defineRow({
     const consumer = await world.consumer({ flags });
     const repeats = ['BROKER_UNAVAILABLE', 'BROKER_REFUSED'] as const;
     const stream = new Stream(world.client, 'work', { ms: 20 }, { repeats });
-    let [told, slowestResumeMs] = [0, 0];
+    const http = await httpOf(consumer);
+    let [told, slowestUnreadyMs, slowestResumeMs, slowestReadyMs] = [0, 0, 0, 0];
     for (let round = 0; round < rounds; round += 1) {
       const target = world.executions() + 200;
       await until('the load runs', () => world.executions() >= target);
       disk.fill();
+      const filledAt = performance.now();
       const failed = stream.failed;
       await until('the producer is told', () => stream.failed > failed + 5, { deadlineMs: 60_000 });
       if (/MISCONF/.test(`${stream.lastError?.message} ${String(stream.lastError?.cause)}`)) told += 1;
+      await until('the consumer says that it is not ready, and why', () => isUnready(http, /MISCONF/));
+      slowestUnreadyMs = Math.max(slowestUnreadyMs, Math.round(performance.now() - filledAt));
       disk.free();
       const freedAt = performance.now();
       const begun = world.executions();
       await until('runs begin again', () => world.executions() > begun + 40);
       slowestResumeMs = Math.max(slowestResumeMs, Math.round(performance.now() - freedAt));
+      await until('the consumer is ready again', () => isReady(http));
+      slowestReadyMs = Math.max(slowestReadyMs, Math.round(performance.now() - freedAt));
     }
     const ids = await stream.stop();
     const account = await world.account(ids);
-    return { ...account, rounds, told, slowestResumeMs, consumerAlive: consumer.running ? 1 : 0 };
+    return {
+      ...{ ...account, rounds, told, slowestUnreadyMs, slowestResumeMs, slowestReadyMs },
+      consumerAlive: consumer.running ? 1 : 0,
+    };
   },
   accept: {
     'each time the producer was told MISCONF': ({ told, rounds }) => told === rounds,
     'no run is lost': ({ lost }) => lost === 0,
     'no run is settled twice': ({ settledTwice }) => settledTwice === 0,
+    'the consumer is not ready within 15 s, and says MISCONF': ({ slowestUnreadyMs }) =>
+      slowestUnreadyMs <= 15_000,
+    'it is ready again within 10 s of there being room': ({ slowestReadyMs }) => slowestReadyMs <= 10_000,
     'runs begin again within 5 s': ({ slowestResumeMs }) => slowestResumeMs <= 5_000,
     'the consumer lives': ({ consumerAlive }) => consumerAlive === 1,
   },

@@ -7,12 +7,19 @@ import { eventually, isAlive } from '../../support/cpu-pool.ts';
 
 const PARENT = new URL('../../fixtures/tasks/pool-parent.ts', import.meta.url).pathname;
 
-for (const task of ['spins', 'ignores-everything']) {
+for (const [task, kind] of [
+  ['spins', 'unrestricted'],
+  ['spins', 'restricted'],
+  ['ignores-everything', 'unrestricted'],
+] as const) {
   test(
-    `when the parent is killed with SIGKILL, its child that ${task} is gone within seconds, and so is an idle one`,
+    `when the parent is killed with SIGKILL, its ${kind} child that ${task} is gone within seconds, and so is an idle one`,
     { timeout: 60_000 },
     async () => {
-      const parent = fork(PARENT, [task], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] });
+      const parent = fork(PARENT, [task, kind], {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+        execArgv: [],
+      });
       try {
         const [pids] = (await once(parent, 'message')) as [number[]];
         assert.equal(pids.length, 2);

@@ -57,6 +57,19 @@ describe('a pool', () => {
     assert.deepEqual(await heap('--set', 'env.NODE_OPTIONS=--x'), ['--x', '336MiB']);
   });
 
+  test('restricts children, and says what they may do besides', async () => {
+    const of = variables(
+      await consumerOf(
+        '--set-json',
+        'settings={"childRestricted":true,"childRead":"/data,/etc/ssl","childAllow":"wasi"}',
+      ),
+    );
+    assert.deepEqual(
+      [of['TIDEMILL_CHILD_RESTRICTED'], of['TIDEMILL_CHILD_READ'], of['TIDEMILL_CHILD_ALLOW']],
+      ['true', '/data,/etc/ssl', 'wasi'],
+    );
+  });
+
   test('writes numbers as they were given', async () => {
     const of = variables(
       await consumerOf(

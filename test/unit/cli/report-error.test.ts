@@ -47,6 +47,29 @@ describe('errors of commands', () => {
     assert.match(stderr, /TypeError: x is not a function\n {4}at [^]*defect in tidemill/);
   });
 
+  test('nothing in them is obeyed by a terminal: not the message, a cause, a problem or a stack', () => {
+    const hostile = '\x1b]0;owned\x07\x1b[2J\rok\x00\x9b31m\u202edesrever\u2028next\x7f';
+    const thrown = [
+      new TidemillError('INTERNAL', hostile, { cause: new Error(hostile.repeat(2)) }),
+      new ProblemsError('MANIFEST_INVALID', hostile, [{ at: hostile, message: hostile }]),
+      new TypeError(hostile),
+      hostile,
+    ];
+    for (const error of thrown) {
+      for (const json of [false, true]) {
+        const { stderr } = report(error, json);
+        assert.doesNotMatch(stderr, /[^\P{Cc}\n]|[\u2028-\u202e]/u);
+        assert.match(stderr, /\\u001b\]0;owned\\u0007/);
+        assert.match(stderr, /\\u202edesrever\\u2028next\\u007f/);
+      }
+    }
+  });
+
+  test('a line break of somebody else makes no line that looks like one of ours', () => {
+    const { stderr } = report(new TidemillError('RUN_FAILED', 'no\r\nerror: all is well'));
+    assert.equal(stderr, 'error: no\\u000d\n  error: all is well\n');
+  });
+
   test('with --json it is one line with code, message and problems', () => {
     const error = new ProblemsError('MANIFEST_INVALID', 'wrong:', [{ at: 'a.yaml:3', message: 'bad\nline' }]);
     const { code, stderr } = report(error, true);

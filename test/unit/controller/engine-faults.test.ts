@@ -147,6 +147,20 @@ describe('the schedule engine with a broker in trouble', () => {
     return replica;
   };
 
+  test('an engine that is new to a schedule derives the slots again that a status knows and the broker has lost', async () => {
+    const object = world.store.create('a', { every: '10s', missedRunPolicy: 'All' });
+    await world.clock.advanceBy(41 * SECOND);
+    world.store.put({
+      ...object,
+      status: { observedGeneration: 1, settledThroughTime: new Date(START + 40 * SECOND).toISOString() },
+    });
+    const engine = world.start();
+    const replica = await behind();
+    engine.broker.inner = replica;
+    await world.clock.advanceBy(SECOND);
+    assert.deepEqual(await world.decisions('a', replica), ['08:00:20Z..08:00:40Z x3 fired']);
+  });
+
   test('a failover that lost writes is seen at the reconnect, and the lost slots are derived again', async () => {
     world.store.create('a', { every: '10s', missedRunPolicy: 'All' });
     const { broker, events } = world.start();
