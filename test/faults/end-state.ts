@@ -1,5 +1,6 @@
 /** What is left in Redis, in a form in which two histories of the same work can be compared. */
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import { RawRedis } from './raw-redis.ts';
 
 /** Instants differ from run to run; what was decided shows in ids, counts and states. */
 const INSTANT = /(?<![\d-])1[6-9]\d{11}(?!\d)/g;
@@ -53,30 +54,20 @@ async function valueOf(client: Redis, key: string): Promise<readonly string[]> {
 
 /** Gives a server the same content as another has. */
 export async function copyAll(fromPort: number, toPort: number): Promise<void> {
-  const from = new Redis(fromPort, { maxRetriesPerRequest: 1 });
-  const to = new Redis(toPort, { maxRetriesPerRequest: 1 });
-  try {
-    for (const key of await from.keys('*')) {
-      await to.restore(key, 0, await from.dumpBuffer(key));
-    }
-  } finally {
-    from.disconnect();
-    to.disconnect();
-  }
+  using from = new RawRedis(fromPort);
+  using to = new RawRedis(toPort);
+  for (const key of await from.client.keys('*'))
+    await to.client.restore(key, 0, await from.client.dumpBuffer(key));
 }
 
 /** One line for each key: its name and what it holds. */
 export async function endState(port: number): Promise<readonly string[]> {
-  const client = new Redis(port, { maxRetriesPerRequest: 1 });
-  try {
-    const lines: string[] = [];
-    for (const key of await client.keys('*')) {
-      if (HINTS.test(key)) continue;
-      const value = await valueOf(client, key);
-      if (value.length > 0) lines.push(`${plain(key)}: ${value.join(' | ')}`);
-    }
-    return lines.toSorted();
-  } finally {
-    client.disconnect();
+  using raw = new RawRedis(port);
+  const lines: string[] = [];
+  for (const key of await raw.client.keys('*')) {
+    if (HINTS.test(key)) continue;
+    const value = await valueOf(raw.client, key);
+    if (value.length > 0) lines.push(`${plain(key)}: ${value.join(' | ')}`);
   }
+  return lines.toSorted();
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Broker, ConsumerInfo, QueueStats } from '../../src/broker/broker.ts';
 import { connectRedis, type RedisOptions } from '../../src/broker/redis/connect.ts';
+import { EXIT } from '../../src/cli/exit-codes.ts';
 import { Client } from '../../src/client/client.ts';
 import { fileUid } from '../../src/controller/file-generation.ts';
 import type { BuildCopy } from '../support/build-copy.ts';
@@ -17,6 +18,7 @@ export const QUEUE = 'default';
 export const NAMESPACE = 'faults';
 const TASKS = join(import.meta.dirname, '../fixtures/faults/tasks.ts');
 const LOOKUPS_AT_ONCE = 500;
+const STARTS = 3;
 /** More than a row leaves behind, so that each end can be counted. */
 const RETAINED = ['--retain-succeeded-bytes', '4GiB', '--retain-failed-bytes', '4GiB'];
 
@@ -34,6 +36,27 @@ export interface ProcessOptions {
   readonly build?: BuildCopy;
   /** Of a consumer. */
   readonly queue?: string;
+}
+
+class NotReached extends Error {}
+
+/** Fails when the process has ended; as `NotReached` when it says that another try may help. */
+async function refuseEnded(process: TidemillProcess): Promise<void> {
+  if (process.running) return;
+  const { code } = await process.exited;
+  const told = `the process ended with ${code}:\n${process.lines.join('\n')}`;
+  throw code === EXIT.unavailable ? new NotReached(told) : new Error(told);
+}
+
+/** On a machine where many processes start at once, one may not reach Redis in time: Kubernetes would start it again, too. */
+async function startedOf(start: () => Promise<TidemillProcess>): Promise<TidemillProcess> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await start();
+    } catch (error) {
+      if (!(error instanceof NotReached) || attempt === STARTS) throw error;
+    }
+  }
 }
 
 export class World implements AsyncDisposable {
@@ -83,25 +106,36 @@ export class World implements AsyncDisposable {
   }
 
   /** A consumer that is registered. */
-  async consumer(options: ProcessOptions = {}): Promise<TidemillProcess> {
+  consumer(options: ProcessOptions = {}): Promise<TidemillProcess> {
     const { queue = QUEUE } = options;
-    const consumer = this.startConsumer(options);
-    await until(
-      'the consumer is registered',
-      async () => {
-        assert.ok(consumer.running, `the consumer ended:\n${consumer.lines.join('\n')}`);
-        return (await this.consumers(queue).catch(() => [])).some(({ pid }) => pid === consumer.pid);
-      },
-      { deadlineMs: 60_000 },
-    );
-    return consumer;
+    return startedOf(async () => {
+      const consumer = this.startConsumer(options);
+      await until(
+        'the consumer is registered',
+        async () => {
+          await refuseEnded(consumer);
+          return (await this.consumers(queue).catch(() => [])).some(({ pid }) => pid === consumer.pid);
+        },
+        { deadlineMs: 60_000 },
+      );
+      return consumer;
+    });
   }
 
   /** A scheduler of the manifests in the folder; it need not lead. */
-  async scheduler(folder: string, options: ProcessOptions = {}): Promise<TidemillProcess> {
-    const scheduler = this.process('scheduler', [folder, '--namespace', NAMESPACE], options);
-    await scheduler.line(/scheduler started/, 60_000);
-    return scheduler;
+  scheduler(folder: string, options: ProcessOptions = {}): Promise<TidemillProcess> {
+    return startedOf(async () => {
+      const scheduler = this.process('scheduler', [folder, '--namespace', NAMESPACE], options);
+      await until(
+        'the scheduler has started',
+        async () => {
+          await refuseEnded(scheduler);
+          return scheduler.lines.some((line) => line.includes('scheduler started'));
+        },
+        { deadlineMs: 60_000 },
+      );
+      return scheduler;
+    });
   }
 
   /** Writes one object for each schedule; returns the folder. */
@@ -122,6 +156,7 @@ export class World implements AsyncDisposable {
 
   /** Waits until each schedule is decided through the instant. */
   async decided(uids: readonly string[], throughMs: number, deadlineMs = 60_000): Promise<void> {
+    let seen = '';
     await until(
       `slots are decided through ${new Date(throughMs).toISOString()}`,
       async () => {
@@ -129,10 +164,21 @@ export class World implements AsyncDisposable {
           .queue(QUEUE)
           .schedules.states(uids)
           .catch(() => []);
+        seen = JSON.stringify(states);
         return states.length > 0 && states.every((state) => (state?.watermarkMs ?? 0) >= throughMs);
       },
-      { deadlineMs },
+      { deadlineMs, describe: () => `${seen}\n${this.#said()}` },
     );
+  }
+
+  /** The last words of each process, for whoever reads a failure. */
+  #said(): string {
+    return [...this.#processes]
+      .map(
+        ({ pid, running, lines }) =>
+          `${pid} ${running ? 'runs' : 'has ended'}\n${lines.slice(-20).join('\n')}`,
+      )
+      .join('\n');
   }
 
   async slots(

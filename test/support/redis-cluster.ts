@@ -89,7 +89,8 @@ export class ClusterGroup implements AsyncDisposable {
       await sleep(pauseMs);
     }
     await to(target.server, 'NODE', target.id);
-    for (const { id, server } of masters) if (id !== target.id) await to(server, 'NODE', target.id);
+    // The others hear of it from these two.
+    await to(source.server, 'NODE', target.id);
     await until('all know where the slot is', async () => (await this.masterOf(slot)) === target.server);
     return moved;
   }

@@ -1,5 +1,6 @@
 /** How Redis is reached: the settings as a user gives them, and the ioredis client that each purpose needs. */
 import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis';
+import { systemClock } from '../../runtime/clock.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import { DEFAULT_PREFIX } from './keys.ts';
 
@@ -99,11 +100,41 @@ export function describePlace(address: RedisAddress): string {
   return `${scheme}://${login}${place}/${db}`;
 }
 
+/**
+ * ioredis gives up for ever when it is told to connect anew while it still asks the sentinels for the master: that is what a
+ * failover does to it when it is told of one at that moment. Nobody but its owner may end a client, so this one begins again.
+ */
+class LastingRedis extends Redis {
+  #isDisposed = false;
+  #revivals = 0;
+
+  constructor(options: ClientOptions) {
+    super(options);
+    this.on('ready', () => (this.#revivals = 0));
+    this.on('end', () => {
+      if (this.#isDisposed) return;
+      this.#revivals += 1;
+      systemClock.after(reconnectDelayMs(this.#revivals), () => this.#revive());
+    });
+  }
+
+  override disconnect(reconnect = false): void {
+    if (!reconnect) this.#isDisposed = true;
+    super.disconnect(reconnect);
+  }
+
+  #revive(): void {
+    // What fails is told by 'error', and ends in 'end' again.
+    if (!this.#isDisposed && this.status === 'end') this.connect().catch(() => undefined);
+  }
+}
+
 /** A client that connects by itself and again after every interruption. It is not connected yet. */
 export function createClient(address: RedisAddress, role: ClientRole): RedisClient {
   const endpoint = parseUrl(address);
   const options = clientOptions(address, endpoint, role);
-  const client = address.cluster === true ? createCluster(endpoint, options, role) : new Redis(options);
+  const client =
+    address.cluster === true ? createCluster(endpoint, options, role) : new LastingRedis(options);
   // Without a listener the first refused connection would end the process; whoever waits hears of it from its own call.
   client.on('error', () => undefined);
   return client;

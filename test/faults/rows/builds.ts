@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { DEFAULT_PREFIX, queueKeys } from '../../../src/broker/redis/keys.ts';
 import type { BuildCopy } from '../../support/build-copy.ts';
 import { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { NEW_FIELD, NEW_VALUE, nextBuild } from '../next-build.ts';
+import { RawRedis } from '../raw-redis.ts';
 import { defineRow } from '../row.ts';
 import { QUEUE, World } from '../world.ts';
 
@@ -178,11 +179,11 @@ export const twoBuilds = defineRow({
     );
     const begun = fleet.beginnersOf(world.ledger);
     const times = (id: string): number => begun.get(id)?.length ?? 0;
-    const client = new Redis(world.redis.port, { maxRetriesPerRequest: 1 });
+    using raw = new RawRedis(world.redis.port);
+    const { client } = raw;
     const fieldsLost = await withoutNewField(client, byNext);
     const schedulesKept = await Promise.all(uids.map((uid) => client.hget(keys.schedule(uid), NEW_FIELD)));
     const queueKept = await client.hget(keys.meta, NEW_FIELD);
-    client.disconnect();
     return {
       ...{ replacements: fleet.replacements, badExits: fleet.badExits },
       ...{ runs: ids.length, lost: ids.length - succeeded },

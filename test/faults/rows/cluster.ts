@@ -29,8 +29,8 @@ function begunTwice(world: World): number {
   return begun.length - new Set(begun).size;
 }
 
-const crossSlots = (texts: Iterable<string>): number =>
-  [...texts].filter((text) => text.includes('CROSSSLOT')).length;
+const linesWith = (texts: readonly string[], word: string): number =>
+  texts.filter((text) => text.includes(word)).length;
 
 export const clusterMoves = defineRow({
   row: 16,
@@ -86,16 +86,19 @@ export const clusterMoves = defineRow({
     await world.drained(120_000);
     const untilMs = await world.broker.now();
     await world.decided([uid], untilMs, COMPARED_EVERY_MS + 30_000);
+    const told = [...processes.flatMap(({ lines }) => lines), ...stream.said];
     return {
       ...{ runs: ids.length, lost: await lostOf(world, ids), exposed, slowestResumeMs },
       ...{ keysMoved, failedByMoves, slowestResumeAfterMoveMs, longestGapMs: stream.longestGapMs },
       extraExecutions: begunTwice(world),
-      crossSlots: crossSlots([...processes.flatMap(({ lines }) => lines), ...stream.said]),
+      crossSlots: linesWith(told, 'CROSSSLOT'),
+      halfRun: linesWith(told, 'non local key'),
       ...(await world.slots([[uid, EVERY]], { fromMs, untilMs })),
     };
   },
   accept: {
-    'no call ever spans two slots (CROSSSLOT)': ({ crossSlots: told }) => told === 0,
+    'no call ever spans two slots (CROSSSLOT)': ({ crossSlots }) => crossSlots === 0,
+    'no transition begins where a part of the queue has gone': ({ halfRun }) => halfRun === 0,
     'runs begin again within 15 s': ({ slowestResumeMs }) => slowestResumeMs <= 15_000,
     'no more is lost than was acknowledged in 1.5 s': ({ lost, exposed }) => lost <= exposed,
     'a move is met by calls that fail, and runs begin again within 15 s of its end': ({

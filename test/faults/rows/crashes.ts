@@ -1,7 +1,6 @@
 /** Row 32: a process is killed at each of the transitions that it asks for, and another takes over. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
 import { scriptSource, SCRIPT_NAMES } from '../../../src/broker/redis/scripts.ts';
 import type { BuildCopy } from '../../support/build-copy.ts';
 import type { TidemillProcess } from '../../support/tidemill-process.ts';
@@ -9,6 +8,7 @@ import { until } from '../../support/until.ts';
 import { CrashProxy, type CrashPoint } from '../crash-proxy.ts';
 import { dateBack } from '../date-back.ts';
 import { copyAll, endState } from '../end-state.ts';
+import { RawRedis } from '../raw-redis.ts';
 import { defineRow } from '../row.ts';
 import { NAMESPACE, QUEUE, World } from '../world.ts';
 
@@ -49,9 +49,8 @@ const scheduler: Scenario = {
     });
     process.signal('SIGTERM');
     await process.exited;
-    const client = new Redis(world.redis.port, { maxRetriesPerRequest: 1 });
-    await dateBack(client, uids, (await world.broker.now()) - OWED_MS);
-    client.disconnect();
+    using raw = new RawRedis(world.redis.port);
+    await dateBack(raw.client, uids, (await world.broker.now()) - OWED_MS);
     await schedules.request(world.uid('one'), { request: 'by-hand' });
     world.schedules('after', [
       ['one', spec('tick')],

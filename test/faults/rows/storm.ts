@@ -1,9 +1,10 @@
 /** Row 36: schedules that nobody served for hours are served again, all at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { percentile } from '../../../bench/lib/statistics.ts';
 import { until } from '../../support/until.ts';
 import { dateBack } from '../date-back.ts';
+import { RawRedis } from '../raw-redis.ts';
 import { defineRow } from '../row.ts';
 import { QUEUE, World } from '../world.ts';
 
@@ -62,7 +63,8 @@ export const catchUpStorm = defineRow({
     );
     first.signal('SIGTERM');
     await first.exited;
-    const client = new Redis(world.redis.port, { maxRetriesPerRequest: 1 });
+    using raw = new RawRedis(world.redis.port);
+    const { client } = raw;
     const stoppedMs = Math.floor(((await world.broker.now()) - hours * HOUR_MS) / EVERY_MS) * EVERY_MS;
     await dateBack(client, uids, stoppedMs);
     const begunMs = await world.broker.now();
@@ -82,7 +84,6 @@ export const catchUpStorm = defineRow({
     await world.decided(uids, newestMs);
     const doneMs = (await world.broker.now()) - begunMs;
     const tookMs = await probing;
-    client.disconnect();
     // A minute may have passed meanwhile: then its slot, which is on time, stands for the late ones.
     const decisions = await inChunks(uids, (uid) => queue.schedules.decisions(uid, { limit: 1_000 }));
     const firedOf = decisions.map((records) => records.filter(({ decision }) => decision === 'fired'));

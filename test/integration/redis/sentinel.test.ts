@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from '../../../src/broker/broker.ts';
+import { createClient } from '../../../src/broker/redis/client.ts';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { SentinelGroup } from '../../support/sentinels.ts';
 import { until } from '../../support/until.ts';
@@ -116,5 +117,22 @@ test('a client follows a failover that was asked for and one after the master wa
   for (const id of promised) {
     if (traffic.ended.has(id)) continue;
     assert.ok((await queue.runs.get(id)) !== undefined, `${id} was acknowledged and is gone`);
+  }
+});
+
+test('a client that hears of a failover while it asks for the master is not given up', async () => {
+  await using group = await SentinelGroup.start();
+  for (const role of ['calls', 'blocking'] as const) {
+    const client = createClient(group.address, role);
+    // What ioredis does to itself when a sentinel tells of a new master.
+    client.disconnect(true);
+    await until(`the client for ${role} is connected`, () => client.status === 'ready', {
+      deadlineMs: 10_000,
+    });
+    const ended = new Promise((resolve) => client.once('end', resolve));
+    client.disconnect();
+    await ended;
+    await sleep(200);
+    assert.equal(client.status, 'end', 'its owner has ended it');
   }
 });
