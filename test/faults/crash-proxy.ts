@@ -104,7 +104,7 @@ const MARK = 'the-transition-is-done';
 const ECHO = `*2\r\n$4\r\nECHO\r\n$${MARK.length}\r\n${MARK}\r\n`;
 
 /** The first whole command of the protocol's bytes; `undefined` when its end has not come yet. */
-export function firstCommand(bytes: Buffer): { readonly name: string; readonly length: number } | undefined {
+function firstCommand(bytes: Buffer): { readonly name: string; readonly length: number } | undefined {
   const line = (from: number): { readonly text: string; readonly next: number } | undefined => {
     const end = bytes.indexOf('\r\n', from);
     return end < 0 ? undefined : { text: bytes.toString('latin1', from, end), next: end + 2 };

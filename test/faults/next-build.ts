@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { BuildCopy } from '../support/build-copy.ts';
 
-export const NEXT_VERSION = '99.0.0-next';
+const NEXT_VERSION = '99.0.0-next';
 /** The name of the field in all places, and its value in those that are JSON. */
 export const NEW_FIELD = 'next';
 export const NEW_VALUE = 'kept';
 
 const PACKAGE = join(import.meta.dirname, '../../package.json');
 
-export function presentVersion(): string {
+function presentVersion(): string {
   return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(PACKAGE, 'utf8'))).version;
 }
 

@@ -5,6 +5,8 @@ import { TidemillError } from '../../src/runtime/errors.ts';
 
 const REPEAT_AFTER_MS = 50;
 const PAUSE_MS = 10;
+/** What was acknowledged this long around the loss of a master may be gone with it. */
+export const EXPOSED_MS = 1_500;
 
 export interface StreamOptions {
   readonly batch?: number;

@@ -38,6 +38,17 @@ export interface ProcessOptions {
   readonly queue?: string;
 }
 
+/** Looks at each, some hundred at a time. */
+export async function inChunks<T>(
+  ids: readonly string[],
+  look: (id: string) => Promise<T>,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (let start = 0; start < ids.length; start += LOOKUPS_AT_ONCE)
+    found.push(...(await Promise.all(ids.slice(start, start + LOOKUPS_AT_ONCE).map(look))));
+  return found;
+}
+
 class NotReached extends Error {}
 
 /** Fails when the process has ended; as `NotReached` when it says that another try may help. */
@@ -223,20 +234,22 @@ export class World implements AsyncDisposable {
     );
   }
 
+  /** Of acknowledged runs: how many the queue does not know, or never ended. */
+  async lost(ids: readonly string[]): Promise<number> {
+    const { runs } = this.broker.queue(QUEUE);
+    const records = await inChunks(ids, (id) => runs.get(id));
+    return records.filter((record) => record?.endedAtMs === undefined).length;
+  }
+
   /** When nothing waits or runs any more: what became of the runs. */
   async account(ids: readonly string[], deadlineMs = 120_000): Promise<Account> {
     await this.drained(deadlineMs);
-    const { runs } = this.broker.queue(QUEUE);
-    let ended = 0;
-    for (let start = 0; start < ids.length; start += LOOKUPS_AT_ONCE) {
-      const records = await Promise.all(ids.slice(start, start + LOOKUPS_AT_ONCE).map((id) => runs.get(id)));
-      ended += records.filter((record) => record?.endedAtMs !== undefined).length;
-    }
+    const lost = await this.lost(ids);
     const { retainedSucceeded, retainedFailed } = await this.stats();
     return {
       runs: ids.length,
-      lost: ids.length - ended,
-      settledTwice: retainedSucceeded + retainedFailed - ended,
+      lost,
+      settledTwice: retainedSucceeded + retainedFailed - (ids.length - lost),
       extraExecutions: this.executions() - ids.length,
     };
   }

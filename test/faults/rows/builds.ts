@@ -2,24 +2,21 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Redis } from 'ioredis';
 import { DEFAULT_PREFIX, queueKeys } from '../../../src/broker/redis/keys.ts';
 import type { BuildCopy } from '../../support/build-copy.ts';
 import { TidemillProcess } from '../../support/tidemill-process.ts';
-import { until } from '../../support/until.ts';
 import { NEW_FIELD, NEW_VALUE, nextBuild } from '../next-build.ts';
 import { RawRedis } from '../raw-redis.ts';
 import { defineRow } from '../row.ts';
-import { QUEUE, World } from '../world.ts';
+import { decidedOnce, schedulesOf } from '../schedules.ts';
+import { inChunks, QUEUE, World } from '../world.ts';
 
 const PRODUCER = join(import.meta.dirname, '../../fixtures/faults/producer.ts');
 const EVERY = '500ms';
-const SPEC = `task: tick, every: ${EVERY}, concurrencyPolicy: Allow, missedRunPolicy: All`;
 const IDS_AT_ONCE = 500;
 const keys = queueKeys(DEFAULT_PREFIX, QUEUE);
 
-const SIDES = ['present', 'next'] as const;
-type Side = (typeof SIDES)[number];
+type Side = 'present' | 'next';
 const other = (side: Side): Side => (side === 'present' ? 'next' : 'present');
 
 /** Two processes of each kind; one after the other is replaced by one of the other build. */
@@ -120,14 +117,39 @@ class Fleet implements AsyncDisposable {
   }
 }
 
-/** How many of the records lack what the newer build has written into them. */
-async function withoutNewField(client: Redis, ids: readonly string[]): Promise<number> {
-  let lacking = 0;
+/** What became of all that was enqueued, and by which build. */
+async function runsOf(world: World, fleet: Fleet) {
+  const [byPresent, byNext] = [fleet.acknowledged('present'), fleet.acknowledged('next')];
+  const ids = [...byPresent, ...byNext];
+  await world.drained(60_000);
+  const { runs } = world.broker.queue(QUEUE);
+  const succeeded = (await inChunks(ids, (id) => runs.get(id))).filter((run) => run?.state === 'succeeded');
+  const begun = fleet.beginnersOf(world.ledger);
+  const times = (id: string): number => begun.get(id)?.length ?? 0;
+  return {
+    ...{ runs: ids.length, lost: ids.length - succeeded.length },
+    begunOnceTooOften: ids.filter((id) => times(id) > (id.includes('stumble') ? 2 : 1)).length,
+    olderRanNewer: byNext.filter((id) => begun.get(id)?.includes('present')).length,
+    newerRanOlder: byPresent.filter((id) => begun.get(id)?.includes('next')).length,
+    retriedByTheOther: ids.filter((id) => new Set(begun.get(id)).size === 2).length,
+  };
+}
+
+/** In how many runs, schedules and queues that the newer build has written its field is gone. */
+async function fieldsLost(world: World, fleet: Fleet, uids: readonly string[]): Promise<number> {
+  using raw = new RawRedis(world.redis.port);
+  const { client } = raw;
+  const ids = fleet.acknowledged('next');
+  const kept = await Promise.all([
+    ...uids.map((uid) => client.hget(keys.schedule(uid), NEW_FIELD)),
+    client.hget(keys.meta, NEW_FIELD),
+  ]);
+  let lost = kept.filter((value) => value !== NEW_VALUE).length;
   for (let start = 0; start < ids.length; start += IDS_AT_ONCE) {
     const texts = await client.hmget(keys.runs, ...ids.slice(start, start + IDS_AT_ONCE));
-    lacking += texts.filter((text) => text?.includes(`"${NEW_FIELD}":"${NEW_VALUE}"`) !== true).length;
+    lost += texts.filter((text) => text?.includes(`"${NEW_FIELD}":"${NEW_VALUE}"`) !== true).length;
   }
-  return lacking;
+  return lost;
 }
 
 export const twoBuilds = defineRow({
@@ -142,12 +164,7 @@ export const twoBuilds = defineRow({
   async run({ lengthMs, schedules }, { build: present }) {
     using next = nextBuild();
     await using world = await World.start(present);
-    const names = Array.from({ length: schedules }, (_, index) => `job-${index}`);
-    const folder = world.schedules(
-      'jobs',
-      names.map((name) => [name, SPEC] as const),
-    );
-    const uids = names.map((name) => world.uid(name));
+    const { folder, uids, timings } = schedulesOf(world, schedules, EVERY);
     await using fleet = new Fleet(world, { present, next }, folder);
     await fleet.start();
     const fromMs = (await world.broker.now()) + 2_000;
@@ -158,41 +175,11 @@ export const twoBuilds = defineRow({
     await fleet.stopProducers();
     const untilMs = await world.broker.now();
     await world.decided(uids, untilMs);
-    const { slots, undecided, doubled } = await world.slots(
-      uids.map((uid) => [uid, EVERY] as const),
-      { fromMs, untilMs },
-    );
-    const [byPresent, byNext] = SIDES.map((side) => fleet.acknowledged(side));
-    assert.ok(byPresent !== undefined && byNext !== undefined);
-    const ids = [...byPresent, ...byNext];
-    const queue = world.broker.queue(QUEUE);
-    const ended = async (): Promise<number> =>
-      (await Promise.all(ids.map((id) => queue.runs.get(id)))).filter((run) => run?.state === 'succeeded')
-        .length;
-    let succeeded = 0;
-    await until(
-      'all that was enqueued has ended',
-      async () => (succeeded = await ended()) === ids.length,
-    ).catch(
-      // Then runs are lost, which the figures say better.
-      () => undefined,
-    );
-    const begun = fleet.beginnersOf(world.ledger);
-    const times = (id: string): number => begun.get(id)?.length ?? 0;
-    using raw = new RawRedis(world.redis.port);
-    const { client } = raw;
-    const fieldsLost = await withoutNewField(client, byNext);
-    const schedulesKept = await Promise.all(uids.map((uid) => client.hget(keys.schedule(uid), NEW_FIELD)));
-    const queueKept = await client.hget(keys.meta, NEW_FIELD);
     return {
       ...{ replacements: fleet.replacements, badExits: fleet.badExits },
-      ...{ runs: ids.length, lost: ids.length - succeeded },
-      begunOnceTooOften: ids.filter((id) => times(id) > (id.includes('stumble') ? 2 : 1)).length,
-      olderRanNewer: byNext.filter((id) => begun.get(id)?.includes('present')).length,
-      newerRanOlder: byPresent.filter((id) => begun.get(id)?.includes('next')).length,
-      retriedByTheOther: ids.filter((id) => new Set(begun.get(id)).size === 2).length,
-      ...{ slots, undecided, doubled },
-      fieldsLost: fieldsLost + [...schedulesKept, queueKept].filter((value) => value !== NEW_VALUE).length,
+      ...(await runsOf(world, fleet)),
+      ...(await world.slots(timings, { fromMs, untilMs })),
+      fieldsLost: await fieldsLost(world, fleet, uids),
     };
   },
   accept: {
@@ -205,8 +192,7 @@ export const twoBuilds = defineRow({
       newerRanOlder,
       retriedByTheOther,
     }) => olderRanNewer > 0 && newerRanOlder > 0 && retriedByTheOther > 0,
-    'each slot has one decision': ({ slots, undecided, doubled }) =>
-      slots > 0 && undecided === 0 && doubled === 0,
+    'each slot has one decision': (figures) => decidedOnce(figures),
     'no field is lost that only the newer build knows': ({ fieldsLost }) => fieldsLost === 0,
   },
 });

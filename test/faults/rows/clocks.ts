@@ -1,18 +1,17 @@
 /** Rows 34 and 35: clocks of nodes that step, and replicas whose clocks disagree. */
+import type { SlotAccount } from '../../support/slot-account.ts';
 import { until } from '../../support/until.ts';
 import { FalseClock } from '../false-clock.ts';
 import { defineRow } from '../row.ts';
+import { decidedOnce, EACH_SLOT } from '../schedules.ts';
 import { QUEUE, World } from '../world.ts';
 
 const EVERY = '500ms';
-const SPEC = `task: tick, every: ${EVERY}, concurrencyPolicy: Allow, missedRunPolicy: All`;
+const SPEC = `task: tick, every: ${EVERY}, ${EACH_SLOT}`;
 const STEPS = ['-3600', '+3600', '+34560000', '+0'] as const;
 const LOCK = 'tidemill:lock:scheduler:default';
 
-interface Decisions {
-  readonly slots: number;
-  readonly undecided: number;
-  readonly doubled: number;
+interface Decisions extends SlotAccount {
   readonly missed: number;
 }
 
@@ -22,9 +21,6 @@ async function account(world: World, uid: string, fromMs: number): Promise<Decis
   const [state] = await world.broker.queue(QUEUE).schedules.states([uid]);
   return { ...(await world.slots([[uid, EVERY]], { fromMs, untilMs })), missed: state?.missed ?? 0 };
 }
-
-const decidedOnce = ({ slots, undecided, doubled }: Decisions): boolean =>
-  slots > 0 && undecided === 0 && doubled === 0;
 
 export const steppingClock = defineRow({
   row: 34,

@@ -3,26 +3,16 @@ import { DEFAULT_PREFIX, queueKeys } from '../../../src/broker/redis/keys.ts';
 import { ClusterGroup } from '../../support/redis-cluster.ts';
 import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
-import { Stream } from '../stream.ts';
+import { COMPARED_EVERY_MS, decidedOnce, EACH_SLOT } from '../schedules.ts';
+import { EXPOSED_MS, Stream } from '../stream.ts';
 import { QUEUE, World } from '../world.ts';
 
 const EVERY = '500ms';
-const SPEC = `task: tick, every: ${EVERY}, concurrencyPolicy: Allow, missedRunPolicy: All`;
-/** What was acknowledged this long around the fault may be gone with the old master. */
-const WINDOW_MS = 1_500;
-/** Controllers and schedulers compare what they remember with Redis at every reconnect, and this often. */
-const COMPARED_EVERY_MS = 30_000;
+const SPEC = `task: tick, every: ${EVERY}, ${EACH_SLOT}`;
 /** Between two keys, so that clients meet each state of a slot that is on its way. */
 const PAUSE_MS = 100;
 const CONCURRENCY = 50;
 const flags = ['--redis-cluster', 'true'];
-
-/** Of acknowledged runs: those that the queue does not know, or that never ended. */
-async function lostOf(world: World, ids: readonly string[]): Promise<number> {
-  const { runs } = world.broker.queue(QUEUE);
-  const records = await Promise.all(ids.map((id) => runs.get(id)));
-  return records.filter((record) => record?.endedAtMs === undefined).length;
-}
 
 function begunTwice(world: World): number {
   const begun = world.begun();
@@ -72,7 +62,7 @@ export const clusterMoves = defineRow({
       const before = stream.acknowledged;
       await master?.kill();
       const killedAt = performance.now();
-      await until('the window is over', () => performance.now() - killedAt >= WINDOW_MS);
+      await until('the window is over', () => performance.now() - killedAt >= EXPOSED_MS);
       exposed += stream.acknowledged - before;
       slowestResumeMs = Math.max(slowestResumeMs, await resumedSince(killedAt));
       await master?.restart();
@@ -88,7 +78,7 @@ export const clusterMoves = defineRow({
     await world.decided([uid], untilMs, COMPARED_EVERY_MS + 30_000);
     const told = [...processes.flatMap(({ lines }) => lines), ...stream.said];
     return {
-      ...{ runs: ids.length, lost: await lostOf(world, ids), exposed, slowestResumeMs },
+      ...{ runs: ids.length, lost: await world.lost(ids), exposed, slowestResumeMs },
       ...{ keysMoved, failedByMoves, slowestResumeAfterMoveMs, longestGapMs: stream.longestGapMs },
       extraExecutions: begunTwice(world),
       crossSlots: linesWith(told, 'CROSSSLOT'),
@@ -108,7 +98,6 @@ export const clusterMoves = defineRow({
     }) => keysMoved > 0 && failedByMoves > 0 && slowestResumeAfterMoveMs <= 15_000,
     'bodies begin again only where a lost master had heard of their end': ({ extraExecutions }, { times }) =>
       extraExecutions <= times * CONCURRENCY,
-    'each slot of the schedule has one decision': ({ slots, undecided, doubled }) =>
-      slots > 0 && undecided === 0 && doubled === 0,
+    'each slot of the schedule has one decision': (figures) => decidedOnce(figures),
   },
 });

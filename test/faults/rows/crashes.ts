@@ -10,6 +10,7 @@ import { dateBack } from '../date-back.ts';
 import { copyAll, endState } from '../end-state.ts';
 import { RawRedis } from '../raw-redis.ts';
 import { defineRow } from '../row.ts';
+import { allAdopted, EACH_SLOT } from '../schedules.ts';
 import { NAMESPACE, QUEUE, World } from '../world.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -31,8 +32,7 @@ interface Scenario {
 }
 
 const NAMES = ['one', 'two', 'edited', 'gone'];
-const spec = (task: string): string =>
-  `task: ${task}, every: ${EVERY}, concurrencyPolicy: Allow, missedRunPolicy: All`;
+const spec = (task: string): string => `task: ${task}, every: ${EVERY}, ${EACH_SLOT}`;
 
 /** Owed slots, an edit, an object that is gone, and a run by hand: all that a scheduler writes, in one start. */
 const scheduler: Scenario = {
@@ -44,9 +44,7 @@ const scheduler: Scenario = {
     const process = await world.scheduler(before);
     const uids = NAMES.map((name) => world.uid(name));
     const { schedules } = world.broker.queue(QUEUE);
-    await until('all are adopted', async () => (await schedules.adopted('default')).length === NAMES.length, {
-      deadlineMs: DEADLINE_MS,
-    });
+    await allAdopted(world, NAMES.length);
     process.signal('SIGTERM');
     await process.exited;
     using raw = new RawRedis(world.redis.port);

@@ -1,27 +1,22 @@
 /** Rows 13 to 15: the master behind Sentinel is killed, replaced by plan, or frozen and back as a stale one. */
 import type { BuildCopy } from '../../support/build-copy.ts';
 import { SentinelGroup } from '../../support/sentinels.ts';
+import type { SlotAccount } from '../../support/slot-account.ts';
 import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
-import { Stream } from '../stream.ts';
-import { QUEUE, World } from '../world.ts';
+import { COMPARED_EVERY_MS, decidedOnce, EACH_SLOT } from '../schedules.ts';
+import { EXPOSED_MS, Stream } from '../stream.ts';
+import { World } from '../world.ts';
 
 const EVERY = '500ms';
-/** Controllers and schedulers compare what they remember with Redis at every reconnect, and this often. */
-const COMPARED_EVERY_MS = 30_000;
-/** What was acknowledged this long around the fault may be gone with the old master. */
-const WINDOW_MS = 1_500;
 
-interface Failover {
+interface Failover extends SlotAccount {
   readonly runs: number;
   /** Acknowledged runs that the new master does not know, or that never end. */
   readonly lost: number;
   /** Acknowledged in the window in which a failover may lose writes. */
   readonly exposed: number;
   readonly longestGapMs: number;
-  readonly slots: number;
-  readonly undecided: number;
-  readonly doubled: number;
 }
 
 /** @param strike - what befalls the master; resolves when another one is the master */
@@ -37,12 +32,10 @@ async function failover(
   const flags = ['--redis-sentinels', sentinels.nodes.join(','), '--redis-sentinel-name', sentinels.name];
   await world.consumer({ url: master.url, flags });
   const uid = world.uid('job');
-  await world.scheduler(
-    world.schedules('jobs', [
-      ['job', `task: tick, every: ${EVERY}, concurrencyPolicy: Allow, missedRunPolicy: All`],
-    ]),
-    { url: master.url, flags },
-  );
+  await world.scheduler(world.schedules('jobs', [['job', `task: tick, every: ${EVERY}, ${EACH_SLOT}`]]), {
+    url: master.url,
+    flags,
+  });
   const fromMs = (await world.broker.now()) + 2_000;
   await world.decided([uid], fromMs + 1_000);
   const stream = new Stream(world.client, 'work', { ms: 5 });
@@ -55,7 +48,7 @@ async function failover(
     let within = before;
     const counting = until('the window is over', () => {
       within = stream.acknowledged;
-      return performance.now() - startedAt >= WINDOW_MS;
+      return performance.now() - startedAt >= EXPOSED_MS;
     });
     await strike(group);
     await counting;
@@ -67,15 +60,10 @@ async function failover(
   await world.drained(120_000);
   const untilMs = await world.broker.now();
   await world.decided([uid], untilMs, COMPARED_EVERY_MS + 30_000);
-  const { runs } = world.broker.queue(QUEUE);
-  const records = await Promise.all(ids.map((id) => runs.get(id)));
-  const lost = records.filter((record) => record?.endedAtMs === undefined).length;
+  const lost = await world.lost(ids);
   const slots = await world.slots([[uid, EVERY]], { fromMs, untilMs });
   return { runs: ids.length, lost, exposed, longestGapMs: stream.longestGapMs, ...slots };
 }
-
-const decidedOnce = ({ slots, undecided, doubled }: Failover): boolean =>
-  slots > 0 && undecided === 0 && doubled === 0;
 
 async function another(group: SentinelGroup, than: unknown): Promise<void> {
   await until('another is the master', async () => {

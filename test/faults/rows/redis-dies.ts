@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuildCopy } from '../../support/build-copy.ts';
 import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
+import { EACH_SLOT } from '../schedules.ts';
 import { Stream } from '../stream.ts';
 import { type Account, World } from '../world.ts';
 
@@ -80,9 +81,7 @@ export const powerLoss = defineRow({
     await using world = await World.start(build, { aof: true });
     await world.consumer({ flags });
     const every = '200ms';
-    const folder = world.schedules('power', [
-      ['fast', `task: tick, every: ${every}, concurrencyPolicy: Allow, missedRunPolicy: All`],
-    ]);
+    const folder = world.schedules('power', [['fast', `task: tick, every: ${every}, ${EACH_SLOT}`]]);
     const uid = world.uid('fast');
     await world.scheduler(folder);
     const fromMs = (await world.broker.now()) + 2_000;

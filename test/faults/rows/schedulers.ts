@@ -4,27 +4,11 @@ import type { BuildCopy } from '../../support/build-copy.ts';
 import type { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
+import { allAdopted, decidedOnce, schedulesOf } from '../schedules.ts';
 import { QUEUE, World } from '../world.ts';
 
 const TAKEOVER_MS = 18_000;
 const MARGIN_MS = 2_000;
-
-interface Schedules {
-  readonly folder: string;
-  readonly uids: readonly (readonly [uid: string, every: string])[];
-}
-
-function schedulesOf(world: World, count: number, every: string): Schedules {
-  const names = Array.from({ length: count }, (_, index) => `job-${index}`);
-  const spec = `task: tick, every: ${every}, concurrencyPolicy: Allow, missedRunPolicy: All`;
-  return {
-    folder: world.schedules(
-      'jobs',
-      names.map((name) => [name, spec] as const),
-    ),
-    uids: names.map((name) => [world.uid(name), every] as const),
-  };
-}
 
 /** Whoever said last that it leads, of those that live. */
 function leaderOf(schedulers: readonly TidemillProcess[]): TidemillProcess | undefined {
@@ -40,22 +24,13 @@ const leading = (schedulers: readonly TidemillProcess[]): Promise<TidemillProces
 /** How many runs there are beside those of the slots that fired: a slot that was enqueued twice under two ids would show. */
 async function firedAndWaiting(
   world: World,
-  uids: Schedules['uids'],
+  uids: readonly string[],
 ): Promise<{ readonly fired: number; readonly inQueue: number }> {
-  const states = await world.broker.queue(QUEUE).schedules.states(uids.map(([uid]) => uid));
+  const states = await world.broker.queue(QUEUE).schedules.states(uids);
   const fired = states.reduce((sum, state) => sum + (state?.fired ?? 0), 0);
   const { pending, delayed } = await world.stats();
   return { fired, inQueue: pending + delayed };
 }
-
-interface Decisions {
-  readonly slots: number;
-  readonly undecided: number;
-  readonly doubled: number;
-}
-
-const decidedOnce = ({ slots, undecided, doubled }: Decisions): boolean =>
-  slots > 0 && undecided === 0 && doubled === 0;
 
 interface Leaders {
   readonly world: World;
@@ -73,11 +48,10 @@ async function underLeaders<F extends string>(
   disturb: (leaders: Leaders) => Promise<Readonly<Record<F, number>>>,
 ) {
   await using world = await World.start(build);
-  const { folder, uids } = schedulesOf(world, schedules, every);
-  const ids = uids.map(([uid]) => uid);
+  const { folder, uids, timings } = schedulesOf(world, schedules, every);
   const start = (): Promise<TidemillProcess> => world.scheduler(folder);
   const decided = async (atMs?: number): Promise<void> =>
-    world.decided(ids, atMs ?? (await world.broker.now()));
+    world.decided(uids, atMs ?? (await world.broker.now()));
   const all = [await start(), await start()];
   await leading(all);
   const fromMs = (await world.broker.now()) + MARGIN_MS;
@@ -85,7 +59,7 @@ async function underLeaders<F extends string>(
   const seen = await disturb({ world, all, start, decided });
   const untilMs = await world.broker.now();
   await decided(untilMs);
-  const { slots, undecided, doubled } = await world.slots(uids, { fromMs, untilMs });
+  const { slots, undecided, doubled } = await world.slots(timings, { fromMs, untilMs });
   for (const scheduler of all) scheduler.signal('SIGTERM');
   await Promise.all(all.map(({ exited }) => exited));
   return { ...seen, slots, undecided, doubled, ...(await firedAndWaiting(world, uids)) };
@@ -192,21 +166,14 @@ export const herd = defineRow({
     await using world = await World.start(build);
     const { folder, uids } = schedulesOf(world, schedules, `${everyMs}ms`);
     const scheduler = await world.scheduler(folder);
-    const ids = uids.map(([uid]) => uid);
     await leading([scheduler]);
-    const queue = world.broker.queue(QUEUE);
-    await until(
-      'all are adopted',
-      async () => (await queue.schedules.adopted('default')).length === schedules,
-      {
-        deadlineMs: 120_000,
-      },
-    );
+    await allAdopted(world, schedules);
     // The first slot after the adoption may be of few; the next is of all.
     const slotMs = (Math.floor((await world.broker.now()) / everyMs) + 2) * everyMs;
-    await world.decided(ids, slotMs, 3 * everyMs + 30_000);
+    await world.decided(uids, slotMs, 3 * everyMs + 30_000);
     const runId = (uid: string): string => `${uid}@${new Date(slotMs).toISOString()}`;
-    const records = await Promise.all(ids.map((uid) => queue.runs.get(runId(uid))));
+    const { runs } = world.broker.queue(QUEUE);
+    const records = await Promise.all(uids.map((uid) => runs.get(runId(uid))));
     const lateMs = records.flatMap((record) => (record === undefined ? [] : [record.enqueuedAtMs - slotMs]));
     return {
       schedules,

@@ -6,13 +6,12 @@ import { until } from '../../support/until.ts';
 import { dateBack } from '../date-back.ts';
 import { RawRedis } from '../raw-redis.ts';
 import { defineRow } from '../row.ts';
-import { QUEUE, World } from '../world.ts';
+import { allAdopted, schedulesOf } from '../schedules.ts';
+import { inChunks, QUEUE, World } from '../world.ts';
 
 const EVERY = '1m';
 const EVERY_MS = 60_000;
 const HOUR_MS = 3_600_000;
-const SPEC = `task: tick, every: ${EVERY}, concurrencyPolicy: Allow`;
-const LOOKUPS_AT_ONCE = 500;
 const LOOK_EVERY_MS = 10;
 
 /** Asks Redis for a sign of life again and again. @returns how long each took, ms, once `isOver` */
@@ -27,14 +26,20 @@ async function latencies(client: Redis, isOver: () => boolean): Promise<readonly
   return tookMs;
 }
 
-async function inChunks<T>(
+/** Whose newest slot fired, and how many older ones did. */
+async function catchUps(
+  world: World,
   uids: readonly string[],
-  look: (uid: string) => Promise<T>,
-): Promise<readonly T[]> {
-  const found: T[] = [];
-  for (let start = 0; start < uids.length; start += LOOKUPS_AT_ONCE)
-    found.push(...(await Promise.all(uids.slice(start, start + LOOKUPS_AT_ONCE).map(look))));
-  return found;
+  newestMs: number,
+): Promise<{ readonly caughtUp: number; readonly olderFired: number }> {
+  const { schedules } = world.broker.queue(QUEUE);
+  // A minute may have passed meanwhile: then its slot, which is on time, stands for the late ones.
+  const decisions = await inChunks(uids, (uid) => schedules.decisions(uid, { limit: 1_000 }));
+  const fired = decisions.map((records) => records.filter(({ decision }) => decision === 'fired'));
+  return {
+    caughtUp: fired.filter((records) => records.some(({ toMs }) => toMs >= newestMs)).length,
+    olderFired: fired.flat().filter(({ fromMs }) => fromMs < newestMs).length,
+  };
 }
 
 export const catchUpStorm = defineRow({
@@ -48,19 +53,9 @@ export const catchUpStorm = defineRow({
   long: { schedules: 10_000, hours: 6 },
   async run({ schedules, hours }, { build }) {
     await using world = await World.start(build);
-    const names = Array.from({ length: schedules }, (_, index) => `job-${index}`);
-    const folder = world.schedules(
-      'jobs',
-      names.map((name) => [name, SPEC] as const),
-    );
-    const uids = names.map((name) => world.uid(name));
-    const queue = world.broker.queue(QUEUE);
+    const { folder, uids, timings } = schedulesOf(world, schedules, EVERY, 'concurrencyPolicy: Allow');
     const first = await world.scheduler(folder);
-    await until(
-      'all are adopted',
-      async () => (await queue.schedules.adopted('default')).length === schedules,
-      { deadlineMs: 300_000 },
-    );
+    await allAdopted(world, schedules);
     first.signal('SIGTERM');
     await first.exited;
     using raw = new RawRedis(world.redis.port);
@@ -84,28 +79,13 @@ export const catchUpStorm = defineRow({
     await world.decided(uids, newestMs);
     const doneMs = (await world.broker.now()) - begunMs;
     const tookMs = await probing;
-    // A minute may have passed meanwhile: then its slot, which is on time, stands for the late ones.
-    const decisions = await inChunks(uids, (uid) => queue.schedules.decisions(uid, { limit: 1_000 }));
-    const firedOf = decisions.map((records) => records.filter(({ decision }) => decision === 'fired'));
-    const caughtUp = firedOf.filter((records) => records.some(({ toMs }) => toMs >= newestMs));
-    const older = firedOf.flat().filter(({ fromMs }) => fromMs < newestMs);
-    const span = { fromMs: stoppedMs + 1, untilMs: newestMs + 1 };
-    const account = await world.slots(
-      uids.map((uid) => [uid, EVERY] as const),
-      span,
-    );
     return {
-      ...{
-        schedules,
-        caughtUp: caughtUp.length,
-        olderFired: older.length,
-      },
-      ...account,
-      ...{
-        doneMs,
-        redisP99Ms: Math.ceil(percentile(tookMs, 0.99)),
-        redisWorstMs: Math.ceil(Math.max(...tookMs)),
-      },
+      schedules,
+      ...(await catchUps(world, uids, newestMs)),
+      ...(await world.slots(timings, { fromMs: stoppedMs + 1, untilMs: newestMs + 1 })),
+      doneMs,
+      redisP99Ms: Math.ceil(percentile(tookMs, 0.99)),
+      redisWorstMs: Math.ceil(Math.max(...tookMs)),
     };
   },
   accept: {
