@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { startControlPlane } from '../test/control-plane/control-plane.ts';
-import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import { slotAccount, slotsOf, sumOf } from '../test/support/slot-account.ts';
 import { BUILT, TidemillProcess } from '../test/support/tidemill-process.ts';
 import { until } from '../test/support/until.ts';
@@ -40,7 +40,7 @@ const minutes = size('minutes');
 
 progress(`starting an API server and a Redis, and making ${objects} objects`);
 await using plane = await startControlPlane();
-await using redis = await RedisServer.start({ aof });
+await using redis = await startRedis({ aof });
 await using broker: Broker = await connectRedis({ url: redis.url });
 await plane.applyCrd();
 await plane.mustKubectl(['create', 'namespace', NAMESPACE]);

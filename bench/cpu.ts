@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import type { Job } from './lib/job.ts';
 import { MeasuredProcess } from './lib/measured-process.ts';
 import { readOptions, ROUNDS } from './lib/options.ts';
@@ -43,7 +43,7 @@ const starts = (name: string): string => {
 };
 const files = { warm: starts('warm'), bullmq: starts('bullmq'), coldFork: starts('cold') };
 
-await using redis = await RedisServer.start({ aof });
+await using redis = await startRedis({ aof });
 await using client = await connect(redis.url);
 await using bull = await bullQueue(redis.url);
 await using _ours = tidemill('consumer', {

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import { type Axis, type Point, powersOfTen } from './lib/growth.ts';
 import { CONCURRENCY } from './lib/job.ts';
 import { MeasuredProcess } from './lib/measured-process.ts';
@@ -120,7 +121,7 @@ async function told(process: MeasuredProcess): Promise<z.output<typeof Measured>
 
 const points: Point[] = [];
 for (const aof of [false, true]) {
-  await using redis = await RedisServer.start({ aof });
+  await using redis = await startRedis({ aof });
   for (const work of works()) {
     const rates: number[] = [];
     for (let round = 1; round <= size('rounds'); round += 1) rates.push(await perSecond(work, redis));

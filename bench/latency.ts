@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import type { Job } from './lib/job.ts';
 import { MeasuredProcess } from './lib/measured-process.ts';
 import { readOptions, ROUNDS } from './lib/options.ts';
@@ -29,7 +29,7 @@ const WARM_RUNS = 50;
 const IDLE_CONSUMERS = [10, 50] as const;
 const here = (path: string): string => join(import.meta.dirname, path);
 
-await using redis = await RedisServer.start({ aof });
+await using redis = await startRedis({ aof });
 const env = { BENCH_REDIS: redis.url };
 await using client = await connect(redis.url);
 await using bull = await bullQueue(redis.url);

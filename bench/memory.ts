@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import { until } from '../test/support/until.ts';
 import { MeasuredProcess } from './lib/measured-process.ts';
 import { readOptions } from './lib/options.ts';
@@ -29,7 +29,7 @@ const DRAIN_DEADLINE_MS = 300_000;
 const Measured = z.object({ runs: z.number() });
 const here = (path: string): string => join(import.meta.dirname, path);
 
-await using redis = await RedisServer.start({ aof });
+await using redis = await startRedis({ aof });
 
 async function usedMemory(): Promise<number> {
   const [, bytes] = /used_memory:(\d+)/.exec(await redis.command('INFO', 'memory')) ?? [];

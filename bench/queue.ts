@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import { CONCURRENCY } from './lib/job.ts';
 import { MeasuredProcess } from './lib/measured-process.ts';
 import { readOptions, ROUNDS } from './lib/options.ts';
@@ -50,7 +50,7 @@ const contenders = {
 type Name = keyof typeof contenders;
 const NAMES = ['tidemill', 'bullmq', 'beeQueue', 'ceiling'] as const satisfies readonly Name[];
 
-await using redis = await RedisServer.start({ aof });
+await using redis = await startRedis({ aof });
 const env = {
   BENCH_REDIS: redis.url,
   BENCH_RUNS: String(size('jobs')),

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { z } from 'zod';
-import { RedisServer } from '../test/support/redis-server.ts';
+import { startRedis } from './lib/redis.ts';
 import { job } from './lib/job.ts';
 import { sharedNowMs } from './lib/measured-process.ts';
 import { readOptions, type NumberFlag } from './lib/options.ts';
@@ -27,7 +27,7 @@ const { connect } = await import('tidemill/client');
 const BINARY = join(import.meta.dirname, '../bin/tidemill.js');
 const tasks = plainModules('tidemill/ten-tasks.ts', 'lib/start-report.ts', 'lib/measured-process.ts');
 
-await using redis = await RedisServer.start({ aof });
+await using redis = await startRedis({ aof });
 await using client = await connect(redis.url);
 
 const Start = z.object({ atMs: z.number(), cpuMs: z.number() });

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { RedisServer } from '../../test/support/redis-server.ts';
+import { startRedis } from './redis.ts';
 import { until } from '../../test/support/until.ts';
 import { progress, rounded } from './report.ts';
 import { percentile } from './statistics.ts';
@@ -62,7 +62,7 @@ const wallMs = (): number => performance.timeOrigin + performance.now();
 export async function watchTicks(watched: Watched): Promise<readonly Start[]> {
   const { name, count, everyMs, slots, aof } = watched;
   progress(`${count} schedules, every ${everyMs / SECOND_MS} s`);
-  await using redis = await RedisServer.start({ aof });
+  await using redis = await startRedis({ aof });
   const file = join(folder, `${name}.starts`);
   writeFileSync(file, '');
   await using consumer = tidemill('consumer', {

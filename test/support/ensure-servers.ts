@@ -2,19 +2,8 @@
 import { CLUSTER_PROGRAMS } from '../cluster/ground/files.ts';
 import { ensureClusterGround } from '../cluster/ground/requirements.ts';
 import { CONTROL_PLANE_PROGRAMS, programs } from '../programs/programs.ts';
-import { canInstall, installPackages } from './apt.ts';
+import { ensureRedis } from './ensure-redis.ts';
 import { installValkey } from './install-valkey.ts';
-import { isOnPath } from './on-path.ts';
-
-function ensureRedis(): void {
-  if (isOnPath('redis-server')) return;
-  if (!canInstall()) {
-    throw new Error(
-      'the tests need redis-server 7.0 or newer on the PATH: install it (Debian: apt-get install redis-server) and run again',
-    );
-  }
-  installPackages(['redis-server']);
-}
 
 const CHART_PROGRAMS = ['helm', 'helm3', 'kubeconform'] as const;
 

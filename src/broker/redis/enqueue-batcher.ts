@@ -23,7 +23,10 @@ const LONGEST_WAIT_MS = CALL_MS / 2;
 /** A run as it goes into a batch. */
 export interface EncodedRun {
   readonly id: string;
-  readonly body: string;
+  /** As `encodePreamble` makes it. */
+  readonly preamble: string;
+  /** JSON on one line. */
+  readonly params: string;
   /** `at` or `after`, ms, and ms to its expiry or the empty text. */
   readonly timing: readonly [string, string, string];
 }
@@ -74,7 +77,10 @@ export class EnqueueBatcher implements Disposable {
    */
   add(runs: readonly EncodedRun[]): Promise<readonly EnqueueOutcome[]> {
     if (this.#isClosed) return Promise.reject(closedError());
-    const characters = runs.reduce((sum, { id, body }) => sum + id.length + body.length, 0);
+    const characters = runs.reduce(
+      (sum, { id, preamble, params }) => sum + id.length + preamble.length + params.length,
+      0,
+    );
     if (!this.#hasRoom(runs.length, characters)) return Promise.reject(this.#fullError());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ runs, characters, sinceMs: this.#clock.monotonic(), resolve, reject });

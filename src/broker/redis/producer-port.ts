@@ -9,7 +9,7 @@ import { EnqueueBatcher, type Batch, type EncodedRun } from './enqueue-batcher.t
 import type { OutcomeReader } from './outcome-reader.ts';
 import type { QueueContext } from './queue-context.ts';
 import { encodeReason } from './reason-text.ts';
-import { decodeRecord, encodeBody } from './record.ts';
+import { decodeRecord, encodePreamble, onOneLine } from './record.ts';
 import { asAnswers } from './script-runner.ts';
 import { quoted } from '../../runtime/printable.ts';
 
@@ -115,7 +115,12 @@ function checkRequest({ id, task, runAtMs = 0, delayMs = 0, expiresInMs = 0 }: R
 }
 
 function encodeRun(request: RunRequest): EncodedRun {
-  return { id: request.id, body: encodeBody(request), timing: encodeTiming(request) };
+  return {
+    id: request.id,
+    preamble: encodePreamble(request),
+    params: onOneLine(request.params),
+    timing: encodeTiming(request),
+  };
 }
 
 /** One for all that are ready at once and never expire, which is nearly all. */
@@ -129,18 +134,25 @@ function encodeTiming({ runAtMs, delayMs, expiresInMs }: RunRequest): EncodedRun
     : ['at', String(Math.round(runAtMs)), expires];
 }
 
-/** Neighbours with the same timing share one header: fewer strings are what makes a script fast. */
+/** Neighbours that are made alike share one group of six words: fewer strings are what makes a script fast. */
 function encodeRuns(runs: readonly EncodedRun[]): readonly string[] {
   const args: string[] = [];
-  let start = 0;
-  for (const [index, { timing }] of runs.entries()) {
+  let [ids, params] = ['', ''];
+  for (const [index, run] of runs.entries()) {
     const next = runs[index + 1];
-    if (next !== undefined && isSameTiming(next.timing, timing)) continue;
-    args.push(...timing, String(index + 1 - start));
-    for (const { id, body } of runs.slice(start, index + 1)) args.push(id, body);
-    start = index + 1;
+    params += `${run.params}\n`;
+    if (next !== undefined && isMadeAlike(next, run)) {
+      ids += `${run.id} `;
+      continue;
+    }
+    args.push(...run.timing, run.preamble, `${ids}${run.id}`, params);
+    [ids, params] = ['', ''];
   }
   return args;
+}
+
+function isMadeAlike(one: EncodedRun, other: EncodedRun): boolean {
+  return one.preamble === other.preamble && isSameTiming(one.timing, other.timing);
 }
 
 function isSameTiming(one: EncodedRun['timing'], other: EncodedRun['timing']): boolean {

@@ -41,28 +41,25 @@ interface Head {
   readonly instants: Partial<Instants>;
 }
 
-/** The part of a record that the client writes at enqueue: `identity\noptions\nparams`. */
-export function encodeBody(request: RunRequest): string {
+/**
+ * What stands before the params of a record and is written by the client at enqueue: `identity\noptions\n`. Runs of one task
+ * that were made alike have the same, and the same string: the last one made is kept.
+ */
+export function encodePreamble(request: RunRequest): string {
   // Runs belong to a schedule by their id, never by their options.
   const uid = scheduleUidOfRunId(request.id) ?? '';
   const slot = uid === '' ? '' : (slotOfRunId(request.id) ?? '');
-  const identity = `${laneName(request.task, request.priority)};${uid};${slot}`;
-  return `${identity}\n${encodeOptions(request.options)}\n${request.params}`;
-}
-
-/** Frozen options are shared by many runs (`make-request.ts`): their text is made once. */
-const textsOfShared = new WeakMap<RunOptions, string>();
-
-function encodeOptions(options: RunOptions): string {
-  let text = textsOfShared.get(options);
-  if (text !== undefined) return text;
-  text = JSON.stringify(options);
-  if (Object.isFrozen(options) && isFlat(options)) textsOfShared.set(options, text);
+  const { task, priority, options } = request;
+  const last = lastPreamble;
+  if (uid === '' && last?.options === options && last.task === task && last.priority === priority)
+    return last.text;
+  const text = `${laneName(task, priority)};${uid};${slot}\n${JSON.stringify(options)}\n`;
+  if (uid === '' && Object.isFrozen(options)) lastPreamble = { task, priority, options, text };
   return text;
 }
 
-const isFlat = (options: RunOptions): boolean =>
-  Object.values(options).every((value) => typeof value !== 'object');
+/** Of a run of no schedule whose options are frozen, as `make-request.ts` shares them: flat, so that they never change. */
+let lastPreamble: (Pick<RunRequest, 'task' | 'priority' | 'options'> & { readonly text: string }) | undefined;
 
 /** JSON text on one line: a raw newline in JSON is only ever white space between tokens. */
 export function onOneLine(json: string): string {

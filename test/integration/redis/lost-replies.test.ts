@@ -8,8 +8,8 @@ import { RedisServer } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 import { claim, codeOf, numbered, register, request, settlements } from './work.ts';
 
-/** Enough of a script call to know it by: the id of a run in its arguments. */
-const naming = (id: string): RegExp => new RegExp(`\\r\\n${id}\\r\\n`);
+/** Enough of a script call to know it by: the id of a run in its arguments, alone or in a list of ids. */
+const naming = (id: string): RegExp => new RegExp(`[\\n ]${id}[\\r ]`);
 
 test('a batch whose reply is lost with its connection is resent under its number and answered as the first time', async () => {
   await using server = await RedisServer.start();

@@ -5,7 +5,7 @@
 --
 -- KEYS[1] the queue's meta hash
 -- ARGV[1] producer, ARGV[2] slot of this batch, ARGV[3] its number
--- ARGV from 4 on, groups: 'at' | 'after', ms, expiry ms or '', count, then id and body (encodeBody) of each run
+-- ARGV from 4 on, groups of runs that are made alike: as `read_group` in lib/enqueue.lua has them
 --
 -- Returns one letter for each run: e (enqueued), d (duplicate), f (full). A batch that comes again is answered as the
 -- first time: the last batch of each slot of a producer is remembered for ANSWERS_KEPT_MS after the last of them all.
@@ -22,24 +22,12 @@ end
 
 local ids, groups, index = {}, {}, 4
 while ARGV[index] do
-  local group = { at = ARGV[index], ms = tonumber(ARGV[index + 1]), expires = tonumber(ARGV[index + 2]), first = index + 4 }
-  group.count = tonumber(ARGV[index + 3])
-  if not group.count or not group.ms then refuse('TIDEMILL_ARGUMENT', 'a group of runs is malformed') end
-  groups[#groups + 1] = group
-  for offset = 0, group.count - 1 do ids[#ids + 1] = ARGV[group.first + 2 * offset] end
-  index = group.first + 2 * group.count
+  groups[#groups + 1] = read_group(index, ids)
+  index = index + GROUP_WORDS
 end
 
-local known, answers, waiting = get_many(RUNS, ids), {}, { count = 0, lanes = {} }
-for _, group in ipairs(groups) do
-  local delay_ms = group.at == 'at' and group.ms - NOW or group.ms
-  for offset = 0, group.count - 1 do
-    local at = group.first + 2 * offset
-    local outcome = enqueue_run(ARGV[at], known[#answers + 1], ARGV[at + 1], delay_ms, group.expires, waiting)
-    answers[#answers + 1] = ANSWER[outcome]
-  end
-end
-push_waiting(waiting)
+local known, answers = get_many(RUNS, ids), {}
+for _, group in ipairs(groups) do enqueue_group(group, ids, known, answers) end
 local text = table.concat(answers)
 write('HSET', answers_key, slot, ARGV[3] .. ' ' .. text)
 write('PEXPIRE', answers_key, ANSWERS_KEPT_MS)

@@ -13,9 +13,12 @@ import {
 import { TidemillError } from '../../../../src/runtime/errors.ts';
 import { VirtualClock } from '../../../../src/runtime/virtual-clock.ts';
 
-const run = (id: string, body = 'body'): EncodedRun => ({ id, body, timing: ['after', '0', ''] });
-const runs = (count: number, body?: string): readonly EncodedRun[] =>
-  Array.from({ length: count }, (_, index) => run(`run-${index}`, body));
+const run = (id: string, params = 'body'): EncodedRun => ({
+  ...{ id, preamble: '', params },
+  timing: ['after', '0', ''],
+});
+const runs = (count: number, params?: string): readonly EncodedRun[] =>
+  Array.from({ length: count }, (_, index) => run(`run-${index}`, params));
 
 interface Sent {
   readonly batch: Batch;

@@ -6,7 +6,7 @@ import { decodeReason, encodeReason } from '../../../../src/broker/redis/reason-
 import {
   decodeLastRun,
   decodeRecord,
-  encodeBody,
+  encodePreamble,
   encodeError,
   onOneLine,
 } from '../../../../src/broker/redis/record.ts';
@@ -47,7 +47,7 @@ describe('record', () => {
         const decoded = decodeRecord(
           'default',
           request.id,
-          `p;0;0;0;1764000000000;;;;;\n\n${encodeBody(request)}`,
+          `p;0;0;0;1764000000000;;;;;\n\n${encodePreamble(request)}${request.params}`,
         );
         assert.ok(decoded !== undefined);
         const { id, task, priority, params, options } = decoded.record;

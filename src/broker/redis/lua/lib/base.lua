@@ -59,17 +59,13 @@ local function write(command, key, ...)
   queued[#queued + 1] = { command, key, ... }
 end
 
--- As `write` with any number of values.
+-- As `write` with any number of values, in a list that nobody changes after this.
 local function write_many(command, key, values)
   local count = #values
   if count == 0 then return end
   check_kind(KIND_OF[command], key)
-  if count <= CHUNK then
-    queued[#queued + 1] = { command, key, unpack(values) }
-    return
-  end
   for first = 1, count, CHUNK do
-    queued[#queued + 1] = { command, key, unpack(values, first, math.min(first + CHUNK - 1, count)) }
+    queued[#queued + 1] = { command, key, values = values, first = first, last = math.min(first + CHUNK - 1, count) }
   end
 end
 
@@ -158,7 +154,13 @@ local function commit()
     meta_changes = {}
     write_many('HSET', KEYS[1], fields)
   end
-  for _, command in ipairs(queued) do call(unpack(command)) end
+  for _, command in ipairs(queued) do
+    if command.values then
+      call(command[1], command[2], unpack(command.values, command.first, command.last))
+    else
+      call(unpack(command))
+    end
+  end
   queued = {}
 end
 

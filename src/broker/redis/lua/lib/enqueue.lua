@@ -3,10 +3,8 @@
 --- @include lib/wake
 -- enqueue.lua (library): makes runs. Used by enqueue.lua and fire.lua.
 
-local ANSWER = { enqueued = 'e', duplicate = 'd', full = 'f' }
-
 -- Makes one run; the caller has checked that nothing of that id is known and that the queue is not full.
--- id, body: as `encodeBody` made it. delay_ms: 0 or less is at once. expires_at: nil for never; not before it is due.
+-- body: `identity\noptions\nparams`. delay_ms: 0 or less is at once. expires_at: nil for never; not before it is due.
 -- Writes nothing before `commit`.
 local function add_run(id, body, delay_ms, expires_at)
   local due = delay_ms > 0 and NOW + delay_ms or nil
@@ -31,48 +29,85 @@ local function add_run(id, body, delay_ms, expires_at)
   return run
 end
 
+-- Words of a group of runs: 'at' | 'after', ms, ms to their expiry or '', what stands before their params (`encodePreamble`),
+-- their ids with a space between, and their params, each with a newline behind it.
+local GROUP_WORDS = 6
+
+-- The group at ARGV[index]; adds its ids to the list.
+local function read_group(index, ids)
+  local ms, preamble, texts, params = tonumber(ARGV[index + 1]), ARGV[index + 3], ARGV[index + 4], ARGV[index + 5]
+  local first, count, from = #ids + 1, #ids, 1
+  local space = texts and find(texts, ' ', 1, true)
+  while space do
+    count = count + 1
+    ids[count] = sub(texts, from, space - 1)
+    from = space + 1
+    space = find(texts, ' ', from, true)
+  end
+  if not ms or not params or not find(preamble, '^[^\n]+\n[^\n]*\n$') then
+    refuse('TIDEMILL_ARGUMENT', 'a group of runs is malformed')
+  end
+  ids[count + 1] = sub(texts, from)
+  return {
+    delay_ms = ARGV[index] == 'at' and ms - NOW or ms, expires = tonumber(ARGV[index + 2]), preamble = preamble,
+    params = params, first = first, last = count + 1,
+  }
+end
+
+-- Where the params that begin at `from` end.
+local function params_end(params, from)
+  return find(params, '\n', from, true) or refuse('TIDEMILL_ARGUMENT', 'a run has no params')
+end
+
 local plain_ids = {}
 
--- As `add_run` for a run that is ready at once, never expires and belongs to no schedule; false when it is not so.
--- Adds its id to `ids_of_lane[lane]`; the caller pushes those.
-local function add_plain_run(id, body, ids_of_lane)
-  if string.find(id, '@', 1, true) then return false end
-  local identity_end = string.find(body, '\n', 1, true)
-  local identity = identity_end and parse_identity(string.sub(body, 1, identity_end - 1))
-  if not identity or identity.uid ~= '' then return false end
-  put_plain(id, 'p;0;0;0;' .. NOW_TEXT .. ';;;;;\n\n' .. body)
-  plain_ids[id] = true
-  local ids = ids_of_lane[identity.lane]
-  if not ids then
-    ids = {}
-    ids_of_lane[identity.lane] = ids
+-- Runs of a group that are ready at once, never expire and belong to no schedule: at a fraction of the cost of `add_run`.
+local function enqueue_plain(group, lane, ids, known, answers)
+  local opening = 'p;0;0;0;' .. NOW_TEXT .. ';;;;;\n\n' .. group.preamble
+  local params, from, fields, waiting = group.params, 1, plain_records, {}
+  local room, made, last = meta.maxPending - meta.pending, 0, #fields
+  for index = group.first, group.last do
+    local id, stop = ids[index], params_end(params, from)
+    if known[index] or plain_ids[id] or open_runs[id] then
+      answers[index] = 'd'
+    elseif made >= room then
+      answers[index] = 'f'
+    else
+      answers[index] = 'e'
+      plain_ids[id] = true
+      made = made + 1
+      waiting[made] = id
+      fields[last + 1], fields[last + 2] = id, opening .. sub(params, from, stop - 1)
+      last = last + 2
+    end
+    from = stop + 1
   end
-  ids[#ids + 1] = id
-  return true
+  add_meta('pending', made)
+  if made == 0 then return end
+  local list = push_to(lane, false, made)
+  local before = #list
+  for index = 1, made do list[before + index] = waiting[index] end
 end
 
-local function push_waiting(waiting)
-  add_meta('pending', waiting.count)
-  for lane, ids in pairs(waiting.lanes) do
-    local list = push_to(lane, false, #ids)
-    for index = 1, #ids do list[#list + 1] = ids[index] end
+-- Makes the runs of a group, unless their ids are known (`known`: their records as read before, false for none) or the queue
+-- is full: one letter for each in `answers`, e (enqueued), d (duplicate) or f (full).
+local function enqueue_group(group, ids, known, answers)
+  local identity = parse_identity(string.match(group.preamble, '^[^\n]+'))
+  if identity and identity.uid == '' and group.delay_ms <= 0 and not group.expires then
+    return enqueue_plain(group, identity.lane, ids, known, answers)
   end
-  waiting.count, waiting.lanes = 0, {}
-end
-
--- Makes a run unless its id is known or the queue is full: answers 'enqueued', 'duplicate' or 'full'.
--- `known`: the text of the record of that id, false for none, as read by the caller before (HMGET for many at once).
--- expires_in_ms: nil for never, from its being ready.
--- `waiting`: what `push_waiting` is to be called with once all are made.
-local function enqueue_run(id, known, body, delay_ms, expires_in_ms, waiting)
-  if known or plain_ids[id] or open_runs[id] then return 'duplicate' end
-  if meta.pending + waiting.count >= meta.maxPending then return 'full' end
-  if delay_ms <= 0 and not expires_in_ms and add_plain_run(id, body, waiting.lanes) then
-    waiting.count = waiting.count + 1
-  else
-    -- It may go into the same lane, behind those that came before it.
-    if delay_ms <= 0 then push_waiting(waiting) end
-    add_run(id, body, delay_ms, expires_in_ms and NOW + math.max(0, delay_ms) + expires_in_ms)
+  local expires_at = group.expires and NOW + math.max(0, group.delay_ms) + group.expires
+  local from = 1
+  for index = group.first, group.last do
+    local id, stop = ids[index], params_end(group.params, from)
+    if known[index] or plain_ids[id] or open_runs[id] then
+      answers[index] = 'd'
+    elseif meta.pending >= meta.maxPending then
+      answers[index] = 'f'
+    else
+      add_run(id, group.preamble .. sub(group.params, from, stop - 1), group.delay_ms, expires_at)
+      answers[index] = 'e'
+    end
+    from = stop + 1
   end
-  return 'enqueued'
 end
