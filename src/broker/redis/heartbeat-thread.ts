@@ -6,6 +6,7 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../runtime/clock.ts';
+import { IdleMemory } from '../../runtime/idle-memory.ts';
 import { Connection } from './connection.ts';
 import {
   BEATS,
@@ -74,6 +75,8 @@ async function main(): Promise<void> {
   const connection = new Connection(setup.address, { timeoutMs: Math.max(setup.renewEveryMs, 500) });
   const runner = new ScriptRunner(connection);
   const queues = new Set(setup.queues);
+  // A thread without an inspector keeps its memory; there is nothing to tell anyone.
+  using _memory = new IdleMemory({ clock: systemClock, failed: () => undefined });
   parentPort?.on('message', (message: unknown) => {
     if (isAddedQueue(message)) queues.add(message.queue);
   });

@@ -7,6 +7,7 @@ import { type RunFinishedEvent, SILENT_OBSERVER } from '../../consumer/observer.
 import { probeRoutes } from '../../http/probes.ts';
 import { serveHttp } from '../../http/server.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { IdleMemory } from '../../runtime/idle-memory.ts';
 import { watchSignals } from '../../runtime/shutdown.ts';
 import { consumerMetrics } from '../../telemetry/consumer-metrics.ts';
 import { createLog, type Log } from '../../telemetry/log.ts';
@@ -63,7 +64,16 @@ async function runConsumer({
   const broker = stack.use(await connectBroker(settings, { io, log, metrics, counted }));
   const handedBack = new HandedBack();
   const firstClaim = new FirstClaim(io.clock);
-  const observer = joinObservers(SILENT_OBSERVER, counted, handedBack, firstClaim);
+  const memory = stack.use(
+    new IdleMemory({
+      clock: io.clock,
+      failed: (err) => log.debug('memory is not given back while idle', { err }),
+    }),
+  );
+  const observer = joinObservers(SILENT_OBSERVER, counted, handedBack, firstClaim, {
+    claimed: ({ count }) => count > 0 && memory.worked(),
+    settled: memory.worked,
+  });
   const parts = stack.use(
     await WorkerParts.open({
       ...workerLimits(settings),

@@ -1,5 +1,7 @@
 /** Entry point of a child process. Started by `child-process.ts` only; its first argument is the pid of its parent. */
+import { systemClock } from '../../runtime/clock.ts';
 import { TidemillError } from '../../runtime/errors.ts';
+import { IdleMemory } from '../../runtime/idle-memory.ts';
 import { ChildRunner, type Send } from './child-runner.ts';
 import { endOwnGroup, watchParent } from './parent-watch.ts';
 import { giveUpThreads, NO_THREADS } from './permissions.ts';
@@ -21,6 +23,8 @@ const send: Send = (message) =>
   });
 
 const runner = new ChildRunner(send, exit);
+// Under the permission model it cannot be done, and the child stays as large as it is.
+const memory = new IdleMemory({ clock: systemClock, failed: () => undefined });
 const failed = (error: unknown): void => void runner.fail(error);
 
 for (const stream of [process.stdout, process.stderr]) makeBlocking(stream);
@@ -32,6 +36,7 @@ process.on('disconnect', () => {
   if (process.ppid !== parentPid) endOwnGroup();
 });
 process.on('message', (received) => {
+  memory.worked();
   const parsed = parseParentMessage(received);
   if ('message' in parsed) void runner.handle(parsed.message).catch(failed);
   else failed(new TidemillError('INTERNAL', parsed.problem));
