@@ -1,6 +1,5 @@
 /** Three masters with a replica each, as a Redis Cluster on loopback: a master can be killed, a slot moved under load. */
 import assert from 'node:assert/strict';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort, RedisServer } from './redis-server.ts';
 import { until } from './until.ts';
 
@@ -67,9 +66,10 @@ export class ClusterGroup implements AsyncDisposable {
 
   /**
    * Moves a slot key by key, as `redis-cli --cluster reshard` does, only slower: clients meet each half-way state.
+   * @param between - awaited after each key, while the others are still where they were
    * @returns how many keys went
    */
-  async move(slot: number, { pauseMs }: { readonly pauseMs: number }): Promise<number> {
+  async move(slot: number, between: (moved: number) => Promise<void>): Promise<number> {
     const source = await this.#memberOf(slot);
     const masters = await this.#masters();
     const target = masters.find(({ id }) => id !== source?.id);
@@ -86,7 +86,7 @@ export class ClusterGroup implements AsyncDisposable {
       const place = ['127.0.0.1', String(target.server.port)];
       await ok(source.server, 'MIGRATE', ...place, key, '0', '5000');
       moved += 1;
-      await sleep(pauseMs);
+      await between(moved);
     }
     await to(target.server, 'NODE', target.id);
     // The others hear of it from these two.

@@ -1,4 +1,5 @@
 /** Row 16: a Redis Cluster whose master dies, and whose slot moves under load. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DEFAULT_PREFIX, queueKeys } from '../../../src/broker/redis/keys.ts';
 import { ClusterGroup } from '../../support/redis-cluster.ts';
 import { until } from '../../support/until.ts';
@@ -68,7 +69,7 @@ export const clusterMoves = defineRow({
       await master?.restart();
       await underLoad(100);
       const failedBefore = stream.failed;
-      keysMoved += await group.move(slot, { pauseMs: PAUSE_MS });
+      keysMoved += await group.move(slot, () => sleep(PAUSE_MS));
       failedByMoves += stream.failed - failedBefore;
       slowestResumeAfterMoveMs = Math.max(slowestResumeAfterMoveMs, await resumedSince(performance.now()));
     }

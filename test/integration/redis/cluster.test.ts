@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { RedisServer } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
-import { claim, numbered, register, request, settlements } from './work.ts';
+import { DEFAULT_PREFIX, queueKeys } from '../../../src/broker/redis/keys.ts';
+import { ClusterGroup } from '../../support/redis-cluster.ts';
+import { claim, codeOf, numbered, register, request, settlements } from './work.ts';
 
 test('a queue works on a cluster: enqueue, claim, settle, wake, wait for the end, locks and names', async () => {
   await using server = await RedisServer.start({ cluster: true });
@@ -31,4 +33,25 @@ test('a queue works on a cluster: enqueue, claim, settle, wake, wait for the end
   await queue.work.recover();
   await queue.work.promote();
   await queue.work.leave('one');
+});
+
+test('while the slot of a queue is on its way, no transition runs over a part of it: it waits for the whole, or is refused', async () => {
+  await using group = await ClusterGroup.start();
+  await using broker = await connectRedis({ url: group.first.url, cluster: true });
+  const queue = broker.queue('default');
+  await register(queue, 'one');
+  await queue.runs.enqueue(numbered('before', 3));
+  const slot = await group.slotOf(queueKeys(DEFAULT_PREFIX, 'default').meta);
+  const refused: string[] = [];
+  const moved = await group.move(slot, async (keys) => {
+    // The first keys have gone and the last have not; to ask after each would take too long, as each is tried for seconds.
+    if (keys > 2) return;
+    assert.equal(await codeOf(queue.runs.enqueue([request(`during-${keys}`)])), 'BROKER_UNAVAILABLE');
+    refused.push(`during-${keys}`);
+  });
+  assert.ok(moved > 3, `${moved} keys`);
+  // Nothing of what was refused is there, and all that was there came with the slot.
+  assert.deepEqual(await queue.runs.enqueue(refused.map((id) => request(id))), ['enqueued', 'enqueued']);
+  assert.equal((await queue.inspect.stats()).pending, 5);
+  assert.equal((await claim(queue, 'one')).length, 5);
 });
