@@ -55,6 +55,13 @@ export const PLANTS: readonly Plant[] = [
     found: /not so: after each death of a consumer too/,
   },
   {
+    bug: 'of the slots that were slept through, three fire instead of the newest',
+    row: 36,
+    text: 'superseded ? 0 : 1, "Superseded"',
+    replacement: 'superseded ? 0 : 3, "Superseded"',
+    found: /not so: and no older one/,
+  },
+  {
     bug: 'a run with an option that a build does not know is not run by it',
     row: 44,
     text: 'var RunOptionsSchema = z.object({',

@@ -25,21 +25,39 @@ class WakeReader {
 
   async wait(maxWaitMs: number, signal: AbortSignal): Promise<void> {
     const deadlineMs = this.#clock.monotonic() + Math.min(maxWaitMs, LONGEST_BLOCK_MS);
-    using over = new Abortion(signal);
     for (;;) {
       const leftMs = deadlineMs - this.#clock.monotonic();
       if (leftMs <= 0 || signal.aborted) return;
       this.#reading ??= this.#read(Math.ceil(leftMs));
-      const isOver = this.#clock.sleep(leftMs, over.signal).then(() => true);
-      if (await Promise.race([this.#reading, isOver])) return;
+      if ((await this.#firstOf(this.#reading, leftMs, signal)) !== 'nothing') return;
     }
+  }
+
+  /** A run that was just enqueued waits for what is done here, so it is no more than needed. */
+  #firstOf(
+    reading: Promise<boolean>,
+    leftMs: number,
+    signal: AbortSignal,
+  ): Promise<'woken' | 'nothing' | 'over'> {
+    return new Promise((resolve) => {
+      const finish = (end: 'woken' | 'nothing' | 'over'): void => {
+        timer[Symbol.dispose]();
+        signal.removeEventListener('abort', over);
+        resolve(end);
+      };
+      const over = (): void => finish('over');
+      const timer = this.#clock.after(leftMs, over);
+      signal.addEventListener('abort', over, { once: true });
+      // It never rejects.
+      void reading.then((isWoken) => finish(isWoken ? 'woken' : 'nothing'));
+    });
   }
 
   close(): void {
     this.#client.disconnect();
   }
 
-  /** Whether the stream has an entry. Each claim deletes the stream, so an entry is always later than that. */
+  /** Whether the stream has an entry; never rejects. Each claim deletes the stream, so an entry is always later than that. */
   async #read(blockMs: number): Promise<boolean> {
     try {
       const reply = await this.#client.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', this.#key, '0-0');
@@ -52,20 +70,6 @@ class WakeReader {
     } finally {
       this.#reading = undefined;
     }
-  }
-}
-
-/** Aborts with the given signal, and when disposed of, so that no timer stays behind. */
-class Abortion implements Disposable {
-  readonly #controller = new AbortController();
-  readonly signal: AbortSignal;
-
-  constructor(outer: AbortSignal) {
-    this.signal = AbortSignal.any([outer, this.#controller.signal]);
-  }
-
-  [Symbol.dispose](): void {
-    this.#controller.abort();
   }
 }
 

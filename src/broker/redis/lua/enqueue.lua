@@ -13,6 +13,7 @@ local ANSWERS_KEPT_MS = 600000
 local answers_key = BASE .. 'producer:' .. ARGV[1]
 local slot, batch = ARGV[2], tonumber(ARGV[3])
 local earlier, answered = string.match(call('HGET', answers_key, slot) or '', '^(%d+) (%a+)$')
+know_kind('hash', answers_key)
 if earlier then
   earlier = tonumber(earlier)
   if earlier == batch then return answered end

@@ -106,6 +106,7 @@ local META_DEFAULTS = {
 -- Fields are read when they are first needed; those that most scripts need, at once.
 local META_HOT = {
   'format', 'pending', 'running', 'tokens', 'paused', 'heardUntilMs', 'bytesSucceeded', 'retainSucceededBytes', 'retainSucceededMs',
+  'retainFailedMs', 'maxPending', 'dutyAtMs',
 }
 
 local function read_meta(field, text) return number_of(text) or META_DEFAULTS[field] end

@@ -10,6 +10,7 @@ local function held_key(incarnation) return BASE .. 'held:' .. incarnation end
 local function open_lease(incarnation)
   local key = held_key(incarnation)
   local fields = call('HMGET', key, LEASE, SUSPECT, STOP)
+  know_kind('hash', key)
   local lease_ms, manifest = string.match(fields[1] or '', '^(%d+);([^;]*);')
   if not lease_ms then return nil end
   check_kind('zset', LEASES)

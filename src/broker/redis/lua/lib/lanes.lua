@@ -129,6 +129,7 @@ end
 local function entry_score(lane, key)
   if is_suspect_lane(lane) then return NOW end
   local own = number_of(call('HGET', LANES, lane)) or 0
+  know_kind('hash', LANES)
   local least = least_score(key)
   if not least then return own end
   return math.min(math.max(own, least), least + QUANTUM * COST[string.sub(lane, 1, 1)])
@@ -152,6 +153,7 @@ local function place(lane)
   end
   local key = ready_key(lane, info.class)
   local score = number_of(call('ZSCORE', key, lane))
+  know_kind('zset', key)
   local wanted = room_for(task) > 0 and lane_length(lane) > 0
   if score and not wanted then
     leave_ready(lane, key, advanced[lane] or score)

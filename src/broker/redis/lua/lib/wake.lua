@@ -33,8 +33,9 @@ end
 
 local function wake_idle_of(class, hash, count)
   local key = idle_key(class, hash)
-  local left = count
-  for _, incarnation in ipairs(call('ZRANGE', key, 0, count + woken_count)) do
+  local left, idle = count, call('ZRANGE', key, 0, count + woken_count)
+  know_kind('zset', key)
+  for _, incarnation in ipairs(idle) do
     if left == 0 then break end
     if wake_one(incarnation) then
       write('ZREM', key, incarnation)
