@@ -1,5 +1,5 @@
 /** Runs one scheduler and one consumer over many schedules, and notes when the runs of each slot begin. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,15 +45,24 @@ function startsIn(file: string): readonly Start[] {
     });
 }
 
-/** One object for each schedule, as an operator would keep them. */
+/** A file of manifests may have 2 MiB. */
+const DOCUMENTS_PER_FILE = 5_000;
+
+/** One object for each schedule, as an operator would keep them; returns the folder of their files. */
 function writeManifests({ name, count, everyMs, spread = false }: Watched): string {
-  const file = join(folder, `${name}.yaml`);
+  const manifests = join(folder, name);
+  mkdirSync(manifests);
   const document = (index: number): string => {
     const offset = spread ? `  offset: ${Math.floor((index * everyMs) / count)}ms\n` : '';
     return `apiVersion: tidemill.dev/v1alpha1\nkind: ScheduledTask\nmetadata:\n  name: ${name}-${index}\nspec:\n  task: tick\n  every: ${everyMs / SECOND_MS}s\n${offset}  concurrencyPolicy: Allow\n`;
   };
-  writeFileSync(file, Array.from({ length: count }, (_, index) => document(index)).join('---\n'));
-  return file;
+  for (let first = 0; first < count; first += DOCUMENTS_PER_FILE) {
+    const documents = Array.from({ length: Math.min(DOCUMENTS_PER_FILE, count - first) }, (_, index) =>
+      document(first + index),
+    );
+    writeFileSync(join(manifests, `${first}.yaml`), documents.join('---\n'));
+  }
+  return manifests;
 }
 
 const wallMs = (): number => performance.timeOrigin + performance.now();

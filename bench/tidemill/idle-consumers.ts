@@ -13,6 +13,9 @@ import { redisUrl } from '../lib/bulk-producer.ts';
 import { CONCURRENCY, QUEUE } from '../lib/job.ts';
 import { tell } from '../lib/measured-process.ts';
 
+/** Each thread clears away what its start has left behind; here they all share the cores of one machine. */
+const SETTLING_MS = 4_000;
+
 const count = Number(process.argv[2]);
 const io = processIo();
 const tasks = await loadTaskSet([join(import.meta.dirname, 'starts.ts')], io);
@@ -21,15 +24,18 @@ let claims = 0;
 let claimsAtStart = 0;
 const idle = new Set<number>();
 
+function tellIdle(): void {
+  claimsAtStart = claims;
+  tell({ consumers: count });
+}
+
 const observerOf = (index: number) => ({
   ...SILENT_OBSERVER,
   claimed: () => {
     claims += 1;
     if (idle.has(index)) return;
     idle.add(index);
-    if (idle.size < count) return;
-    claimsAtStart = claims;
-    tell({ consumers: count });
+    if (idle.size === count) setTimeout(tellIdle, SETTLING_MS);
   },
 });
 process.once('SIGTERM', () => {

@@ -2,8 +2,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Broker } from '../../src/broker/broker.ts';
 import { connectRedis } from '../../src/broker/redis/connect.ts';
+import { EXIT } from '../../src/cli/exit-codes.ts';
 import { fileUid } from '../../src/controller/file-generation.ts';
 import { BuildCopy } from '../support/build-copy.ts';
 import { FaultProxy } from '../support/fault-proxy.ts';
@@ -29,6 +31,7 @@ const SCHEDULES = [
 const BY_HAND = 'by-hand';
 /** More than a soak leaves behind, so that each end can be counted. */
 const RETAINED_BYTES = '4GiB';
+const RESTART_AFTER_MS = 1_000;
 
 export type Role = 'consumer' | 'scheduler';
 
@@ -37,6 +40,8 @@ export interface Member {
   readonly name: string;
   /** Never killed: frozen and cut off at most. */
   readonly steady: boolean;
+  /** It reaches Redis through the proxy. */
+  readonly proxied: boolean;
   readonly process: TidemillProcess;
   /** A fault is on it: others keep off, and its end is no surprise. */
   busy: boolean;
@@ -50,8 +55,11 @@ export class SoakFleet implements AsyncDisposable {
   readonly ledger: string;
   readonly members: Member[] = [];
   readonly surprises: string[] = [];
+  /** Starts that met no Redis and ended with 69, as they should; another process was started for each. */
+  startsGivenUp = 0;
   readonly #build: BuildCopy;
   readonly #samples = new Map<string, Sample[]>();
+  readonly #isStopping = new Set<Role>();
   #started = 0;
 
   private constructor(redis: RedisServer, proxy: FaultProxy, broker: Broker, build: BuildCopy) {
@@ -95,7 +103,7 @@ export class SoakFleet implements AsyncDisposable {
       { TEST_LEDGER: this.ledger },
       this.#build.entry,
     );
-    const member: Member = { role, name, steady, process, busy: false };
+    const member: Member = { role, name, steady, proxied, process, busy: false };
     this.members.push(member);
     void this.#watch(member);
     return member;
@@ -114,13 +122,15 @@ export class SoakFleet implements AsyncDisposable {
 
   /** Ends all of a role, in order. */
   async stop(role: Role): Promise<void> {
+    this.#isStopping.add(role);
     const leaving = this.members.filter((member) => member.role === role);
     await Promise.all(
       leaving.map(async (member) => {
         member.busy = true;
         member.process.signal('SIGTERM');
         const { code } = await member.process.exited;
-        if (code !== 0) this.surprises.push(`${member.name} was told to stop and ended with ${String(code)}`);
+        if (code !== 0 && !hasGivenUp(member, code))
+          this.surprises.push(`${member.name} was told to stop and ended with ${String(code)}`);
       }),
     );
   }
@@ -175,8 +185,26 @@ export class SoakFleet implements AsyncDisposable {
   async #watch(member: Member): Promise<void> {
     const { code, signal } = await member.process.exited;
     if (member.busy) return;
+    if (hasGivenUp(member, code)) {
+      this.startsGivenUp += 1;
+      await this.#startAgain(member);
+      return;
+    }
     this.surprises.push(`${member.name} ended by itself (${code ?? signal ?? ''}): ${tail(member)}`);
   }
+
+  /** As whoever runs containers does. */
+  async #startAgain(member: Member): Promise<void> {
+    member.busy = true;
+    await sleep(RESTART_AFTER_MS);
+    this.members.splice(this.members.indexOf(member), 1);
+    if (!this.#isStopping.has(member.role)) await this.add(member.role, { proxied: member.proxied });
+  }
+}
+
+/** Redis was away for as long as a start waits for it. */
+function hasGivenUp({ role, process }: Member, code: number | null): boolean {
+  return code === EXIT.unavailable && !process.lines.some((line) => line.includes(`"${role} started"`));
 }
 
 const CONSUMER = [

@@ -40,6 +40,7 @@ export function printReport(result: SoakResult): void {
       ['requests by hand', triggers.requested],
       ['  undecided', triggers.undecided],
       ['  decided twice', triggers.doubled],
+      ['starts given up for want of Redis', result.startsGivenUp],
       ['processes left over', result.leakedProcesses],
     ],
   );

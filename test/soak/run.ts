@@ -126,7 +126,7 @@ async function settle(fleet: SoakFleet, books: Books, load: Load): Promise<Findi
   }
   return {
     ...{ runs, slots: books.slots, triggers: books.triggers(load.requests), trends },
-    ...{ surprises: fleet.surprises, leakedProcesses: left.length },
+    ...{ surprises: fleet.surprises, leakedProcesses: left.length, startsGivenUp: fleet.startsGivenUp },
   };
 }
 

@@ -49,6 +49,8 @@ export interface Findings {
   /** What a process did that nobody asked it to: how it ended, and its last lines. */
   readonly surprises: readonly string[];
   readonly leakedProcesses: number;
+  /** Starts that met no Redis, said so and ended; others took their place. No promise is about them. */
+  readonly startsGivenUp: number;
 }
 
 /** Below this a trend is the noise of a heap and says nothing. */

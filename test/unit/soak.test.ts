@@ -11,6 +11,7 @@ const FINE: Findings = {
   trends: [],
   surprises: [],
   leakedProcesses: 0,
+  startsGivenUp: 2,
 };
 const trend = (changes: Partial<ProcessTrend>): ProcessTrend => ({
   ...{ name: 'consumer-1', hours: 0.5, samples: 300, rssMiB: 100, rssMiBPerHour: 0 },
