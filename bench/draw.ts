@@ -1,5 +1,5 @@
 /**
- * Draws `docs/pictures/growth.svg` from what the growth benches printed with `--json`.
+ * Draws `docs/pictures/growth.svg` from what the growth benches printed with `--json`, and prints their tables in Markdown.
  *
  *   npm run bench:growth -- --json > growth.json; npm run bench:growth-ticks -- --json > ticks.json
  *   npm run bench:draw -- growth.json ticks.json
@@ -8,7 +8,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Chart, chartPage, type Series } from './lib/chart.ts';
-import { type Axis, Growth, GrowthTicks, type Point, QUEUES } from './lib/growth.ts';
+import { AXES, type Axis, Growth, GrowthTicks, type Point, QUEUES } from './lib/growth.ts';
+import { latenessTable, throughputTables } from './lib/growth-tables.ts';
 import { progress } from './lib/report.ts';
 
 const PICTURE = join(import.meta.dirname, '../docs/pictures/growth.svg');
@@ -68,14 +69,15 @@ function lateness({ points, everySeconds }: z.output<typeof GrowthTicks>): Chart
   };
 }
 
-const charts = files
-  .map(resultIn)
-  .flatMap((result): readonly Chart[] =>
-    result.name === 'growth-ticks'
-      ? [lateness(result)]
-      : (['concurrency', 'lanes', 'backlog'] as const).map((axis) => throughput(result.points, axis)),
-  );
+const results = files.map(resultIn);
+const charts = results.flatMap((result): readonly Chart[] =>
+  result.name === 'growth-ticks' ? [lateness(result)] : AXES.map((axis) => throughput(result.points, axis)),
+);
+const tables = results.flatMap((result) =>
+  result.name === 'growth-ticks' ? [latenessTable(result)] : throughputTables(result),
+);
 const footer =
   'npm run bench:growth -- --json > growth.json; npm run bench:growth-ticks -- --json > ticks.json; npm run bench:draw -- growth.json ticks.json';
 writeFileSync(PICTURE, chartPage(charts, footer));
 progress(`wrote ${charts.length} charts to docs/pictures/growth.svg`);
+console.log(tables.join('\n\n'));

@@ -91,8 +91,8 @@ function drawn({ color, isDashed, points }: Series, atX: Place, atY: Place): str
 type Place = (value: number) => number;
 
 function legend({ name, color, isDashed }: Series, x: number, y: number): string {
-  const line = `<line x1="${round(x)}" y1="${y - 4}" x2="${round(x + 20)}" y2="${y - 4}" stroke="${color}" stroke-width="2"${dashes(isDashed)}/>`;
-  return `${line}${text(x + 24, y, name, 'start')}`;
+  const line = `<line x1="${round(x)}" y1="${y - 4}" x2="${round(x + 16)}" y2="${y - 4}" stroke="${color}" stroke-width="2"${dashes(isDashed)}/>`;
+  return `${line}${text(x + 20, y, name, 'start')}`;
 }
 
 const dashes = (isDashed = false): string => (isDashed ? ' stroke-dasharray="5 4"' : '');
