@@ -27,7 +27,7 @@ export function nextBuild(): BuildCopy {
     1,
   );
   // Options of runs: of those that are enqueued, and of those of schedules.
-  build.replace('text = JSON.stringify(options);', `text = JSON.stringify({ ...options, ${json} });`, 1);
+  build.replace('{JSON.stringify(options)}', `{JSON.stringify({ ...options, ${json} })}`, 1);
   build.replace('{ ...others, source: "schedule"', `{ ...others, ${json}, source: "schedule"`, 2);
   // What a consumer says of its tasks and of itself.
   build.replace(
