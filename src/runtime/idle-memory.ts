@@ -1,11 +1,11 @@
 /**
  * Gives memory back while a process has nothing to do. V8 collects when memory is asked for, so a process that waits keeps what
- * its start, or its last burst, has left behind: an idle consumer held 156 MB, of which it needed 120.
+ * its start, or its last burst, has left behind (figures: docs/decisions/0021).
  */
 import { getHeapStatistics } from 'node:v8';
 import type { Clock, Timer } from './clock.ts';
 
-/** Without work for one to two of these a process counts as idle. */
+/** When nothing begins or ends for one to two of these, a process counts as idle: also within one long run. */
 const LOOK_MS = 1_500;
 /** A collection takes tens of milliseconds: not worth it for less than this. */
 const WORTH_BYTES = 8 * 1024 * 1024;

@@ -54,11 +54,15 @@ export function encodePreamble(request: RunRequest): string {
   if (uid === '' && last?.options === options && last.task === task && last.priority === priority)
     return last.text;
   const text = `${laneName(task, priority)};${uid};${slot}\n${JSON.stringify(options)}\n`;
-  if (uid === '' && Object.isFrozen(options)) lastPreamble = { task, priority, options, text };
+  if (uid === '' && Object.isFrozen(options) && isFlat(options))
+    lastPreamble = { task, priority, options, text };
   return text;
 }
 
-/** Of a run of no schedule whose options are frozen, as `make-request.ts` shares them: flat, so that they never change. */
+const isFlat = (options: RunOptions): boolean =>
+  Object.values(options).every((value) => typeof value !== 'object');
+
+/** Of a run of no schedule whose options are frozen and flat, as `make-request.ts` shares them: they never change. */
 let lastPreamble: (Pick<RunRequest, 'task' | 'priority' | 'options'> & { readonly text: string }) | undefined;
 
 /** JSON text on one line: a raw newline in JSON is only ever white space between tokens. */

@@ -56,6 +56,16 @@ describe('record', () => {
     );
   });
 
+  test('runs that share their options have a preamble each by task and priority, also after another one', () => {
+    const options = Object.freeze({ source: 'api' as const });
+    const preamble = (id: string, task: string, priority: 'high' | 'low'): string =>
+      encodePreamble({ id, task, priority, params: '{}', options });
+    assert.equal(preamble('a', 'job', 'high'), 'h:job;;\n{"source":"api"}\n');
+    assert.equal(preamble('b', 'job', 'low'), 'l:job;;\n{"source":"api"}\n');
+    assert.equal(preamble('c', 'other', 'low'), 'l:other;;\n{"source":"api"}\n');
+    assert.equal(preamble('c', 'other', 'low'), 'l:other;;\n{"source":"api"}\n');
+  });
+
   test('each state shows its instants, its holder and its outcome', () => {
     const body = 'h:job;;\n{"source":"api"}\n{}';
     const error = { reason: FAILURE_REASONS[0], name: 'E', message: 'line\nbreak; and more' } as const;
