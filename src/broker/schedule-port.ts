@@ -23,7 +23,7 @@ export interface AdoptRequest {
   readonly namespace: string;
   readonly name: string;
   readonly suspended: boolean;
-  /** `spec.startTime`; not-before is the later of this and the broker's now. */
+  /** `spec.startTime`; not-before is the latest of this, the broker's now, and the instant after the watermark. */
   readonly startMs?: number;
   /** JSON text of the timing and policy part of the spec, for the era; longer than 1 KiB is refused by the caller. */
   readonly spec: string;
@@ -70,7 +70,9 @@ export interface RunTemplate {
 export type FireEntry =
   | {
       readonly kind: 'slot';
+      /** The run waits for it when it is still ahead. */
       readonly slotMs: number;
+      /** How long after the later of its slot and now the run is to wait. */
       readonly delayMs: number;
       /**
        * When the run expires unless it has started: an instant, so that an enqueue that comes late gives it no more time. The
@@ -121,10 +123,15 @@ export type FireDecision =
   | { readonly decision: 'duplicate' }
   /**
    * Not decided and still owed: before not-before (never fires), suspended, or more than 50 ms in the future.
+   * `ahead`: a slot less far in the future that other runs or a full queue stand against, and all that follows it in its
+   * request, because they may be gone when it comes: ask again then.
    * `watermark`: a range that begins at or below the watermark and ends above it, and all that follows it in its
    * request, because half of it was decided by another controller: plan again from the watermark.
    */
-  | { readonly decision: 'refused'; readonly why: 'not-before' | 'suspended' | 'future' | 'watermark' };
+  | {
+      readonly decision: 'refused';
+      readonly why: 'not-before' | 'suspended' | 'future' | 'ahead' | 'watermark';
+    };
 
 export type FireReply =
   | { readonly outcome: 'ok'; readonly decisions: readonly FireDecision[]; readonly watermarkMs?: number }

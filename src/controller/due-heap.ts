@@ -24,6 +24,22 @@ export class DueHeap<K> {
     return this.#heap[0];
   }
 
+  /** Instant at which `count` keys are due; `undefined` when there are fewer. O(count²), without a change. */
+  nthMs(count: number): number | undefined {
+    if (count > this.#heap.length) return undefined;
+    // The least keys of a heap hang together from its top: of what hangs below those taken, the earliest is next.
+    const below = this.#heap.slice(0, 1);
+    for (let taken = 1; ; taken += 1) {
+      const next = below.reduce<Item<K> | undefined>(
+        (least, item) => (least === undefined || item.atMs < least.atMs ? item : least),
+        undefined,
+      );
+      if (next === undefined || taken === count) return next?.atMs;
+      below.splice(below.indexOf(next), 1);
+      below.push(...this.#heap.slice(2 * next.index + 1, 2 * next.index + 3));
+    }
+  }
+
   has(key: K): boolean {
     return this.#items.has(key);
   }

@@ -12,6 +12,8 @@ const DEFECT_RETRY_MS = 60_000;
 export type Fired =
   /** `atMs`: by the broker's clock; absent: never again. */
   | { readonly kind: 'next'; readonly entry: Entry; readonly atMs: number | undefined }
+  /** What runs or waits just now stands against a slot that is still ahead: ask again when it has come. */
+  | { readonly kind: 'opposed'; readonly entry: Entry; readonly slotMs: number }
   /** What the broker decided differs from what we believed: read its state before the next plan. */
   | { readonly kind: 'verify'; readonly entry: Entry }
   /** Slots lie in the future for the broker: measure its clock again. */
@@ -28,6 +30,12 @@ interface Planned {
   readonly entry: Entry;
   readonly entries: readonly FireEntry[];
   readonly nextMs: number | undefined;
+}
+
+/** By the broker's clock: slots up to the horizon are decided, which may be a little ahead of now. */
+export interface FireSpan {
+  readonly nowMs: number;
+  readonly horizonMs: number;
 }
 
 /** Where the schedules that are due come from, and what becomes of them. */
@@ -49,11 +57,11 @@ export class Firer {
   }
 
   /**
-   * Fires what is due, in small calls, so that the first runs start while the last are still decided.
+   * Fires what is due up to the horizon, in small calls, so that the first runs start while the last are still decided.
    * @returns for how many schedules the broker was asked
    */
-  async fireDue(work: DueWork, nowMs: number): Promise<number> {
-    const senders = Array.from({ length: FIRES_AT_ONCE }, () => this.#fireInTurn(work, nowMs));
+  async fireDue(work: DueWork, span: FireSpan): Promise<number> {
+    const senders = Array.from({ length: FIRES_AT_ONCE }, () => this.#fireInTurn(work, span));
     let asked = 0;
     for (const sent of await Promise.allSettled(senders)) {
       if (sent.status === 'rejected') throw sent.reason;
@@ -62,16 +70,16 @@ export class Firer {
     return asked;
   }
 
-  async #fireInTurn({ due, take, putBack }: DueWork, nowMs: number): Promise<number> {
+  async #fireInTurn({ due, take, putBack }: DueWork, span: FireSpan): Promise<number> {
     let asked = 0;
     for (let call = 0; call < FIRES_PER_TURN; call += 1) {
       const taken: Entry[] = [];
       try {
-        const results = await this.#fireOnce(due, taken, nowMs);
+        const results = await this.#fireOnce(due, taken, span);
         asked += taken.length;
         take(results);
         // What the broker answered otherwise is read back, or waited for, before it is asked again.
-        if (taken.length === 0 || results.some(({ kind }) => kind !== 'next')) break;
+        if (taken.length === 0 || results.some(({ kind }) => kind !== 'next' && kind !== 'opposed')) break;
       } catch (error) {
         taken.forEach(putBack);
         throw error;
@@ -85,7 +93,7 @@ export class Firer {
    * @param due - gives the next schedule that is due; `undefined` when none is
    * @param taken - gets every schedule that was asked for, so that a caller can put them back when the call fails
    */
-  async #fireOnce(due: () => Entry | undefined, taken: Entry[], nowMs: number): Promise<readonly Fired[]> {
+  async #fireOnce(due: () => Entry | undefined, taken: Entry[], span: FireSpan): Promise<readonly Fired[]> {
     const results: Fired[] = [];
     const planned: Planned[] = [];
     let slots = 0;
@@ -93,7 +101,7 @@ export class Firer {
       const entry = due();
       if (entry === undefined) break;
       taken.push(entry);
-      const { entries, nextMs } = this.#owedBy(entry, nowMs);
+      const { entries, nextMs } = this.#owedBy(entry, span);
       if (entries.length === 0) results.push({ kind: 'next', entry, atMs: nextMs });
       else planned.push({ entry, entries, nextMs });
       slots += entries.length;
@@ -114,9 +122,9 @@ export class Firer {
   }
 
   /** A defect in the evaluation of one schedule must not stop its neighbours. */
-  #owedBy(entry: Entry, nowMs: number): Owed {
+  #owedBy(entry: Entry, { nowMs, horizonMs }: FireSpan): Owed {
     try {
-      return owedBy(entry, nowMs);
+      return owedBy(entry, nowMs, horizonMs);
     } catch (error) {
       this.#context.log.error('a schedule could not be evaluated', { object: entry.object.key, err: error });
       return { entries: [], nextMs: nowMs + DEFECT_RETRY_MS };
@@ -135,16 +143,22 @@ export class Firer {
       entry.settledMs = Math.max(entry.settledMs, reply.watermarkMs);
     }
     const refusals = new Set<string>();
+    let opposedMs: number | undefined;
     for (const [index, asked] of entries.entries()) {
       const made = reply.decisions[index];
       if (made === undefined || asked.kind === 'trigger') continue;
-      if (made.decision === 'refused') refusals.add(made.why);
-      else if (made.decision === 'duplicate')
+      if (made.decision === 'refused') {
+        if (made.why === 'ahead') opposedMs ??= spanOf(asked).slotMs;
+        else refusals.add(made.why);
+      } else if (made.decision === 'duplicate')
         this.#context.observer.duplicate({ ...refOf(entry), ...spanOf(asked) });
       else entry.recent = withDecision(entry.recent, this.#tell(entry, asked, made, doneMs));
     }
     if (refusals.has('future')) return { kind: 'early', entry };
-    return refusals.size > 0 ? { kind: 'verify', entry } : { kind: 'next', entry, atMs: nextMs };
+    if (refusals.size > 0) return { kind: 'verify', entry };
+    return opposedMs === undefined
+      ? { kind: 'next', entry, atMs: nextMs }
+      : { kind: 'opposed', entry, slotMs: opposedMs };
   }
 
   #tell(

@@ -7,7 +7,7 @@
 import type { SchedulePort } from '../broker/broker.ts';
 import { Adopter, type StaleEntry } from './adopter.ts';
 import { Alarm } from './alarm.ts';
-import { DueHeap } from './due-heap.ts';
+import { DueSlots } from './due-slots.ts';
 import {
   type EngineContext,
   FIRST_CALL_RETRY_MS,
@@ -43,7 +43,7 @@ export class QueueLane {
   /** Keys whose object may have changed. */
   readonly #changed: WorkQueue<ObjectKey>;
   /** By the broker's clock. */
-  readonly #due = new DueHeap<ObjectKey>();
+  readonly #due: DueSlots<ObjectKey>;
   #catalogAtMs = -Infinity;
   #epoch: string | undefined;
   /** Calls that failed in a row, and batches that were refused for memory in a row. */
@@ -56,6 +56,7 @@ export class QueueLane {
     const { name, runs, schedules, inspect } = broker.queue(queue);
     this.queue = queue;
     this.#context = context;
+    this.#due = new DueSlots(context.timing.early);
     this.#port = schedules;
     this.#catalog = new TaskCatalog(inspect, log);
     this.#objects = new LaneObjects(queue, context, this.#catalog);
@@ -141,7 +142,7 @@ export class QueueLane {
   #idleMs(): number {
     const { clock, brokerClock, timing } = this.#context;
     const waits = [timing.longestWaitMs];
-    const dueMs = this.#due.earliestMs;
+    const dueMs = this.#due.nextMs;
     if (dueMs !== undefined) waits.push(dueMs - brokerClock.estimate());
     const changedMs = this.#changed.nextAtMs;
     if (changedMs !== undefined) waits.push(changedMs - clock.monotonic());
@@ -263,8 +264,10 @@ export class QueueLane {
   }
 
   #fire(nowMs: number): Promise<number> {
+    const horizonMs = this.#due.horizonMs(nowMs);
+    const next = (): ObjectKey | undefined => this.#due.popDue(nowMs, horizonMs);
     const due = (): Entry | undefined => {
-      for (let key = this.#due.popDue(nowMs); key !== undefined; key = this.#due.popDue(nowMs)) {
+      for (let key = next(); key !== undefined; key = next()) {
         const entry = this.#objects.get(key);
         if (entry !== undefined && isAdopted(entry)) return entry;
       }
@@ -276,7 +279,7 @@ export class QueueLane {
     };
     // Whether they were decided is unknown. They stay due; the watermark refuses what was.
     const putBack = (entry: Entry): void => this.#due.set(entry.object.key, nowMs);
-    return this.#firer.fireDue({ due, take, putBack }, nowMs);
+    return this.#firer.fireDue({ due, take, putBack }, { nowMs, horizonMs });
   }
 
   #noteMemory(results: readonly Fired[]): void {
@@ -300,7 +303,10 @@ export class QueueLane {
       case 'next':
         entry.nextMs = fired.atMs;
         entry.planned = true;
-        if (fired.atMs !== undefined) this.#due.set(key, fired.atMs);
+        this.#lookAgain(entry, fired.atMs);
+        break;
+      case 'opposed':
+        this.#due.set(key, fired.slotMs);
         break;
       case 'verify':
         this.#due.set(key, nowMs);
@@ -321,6 +327,13 @@ export class QueueLane {
         break;
     }
     this.#report(entry);
+  }
+
+  /** Early only where somebody is there to run it: a run decided ahead becomes ready by a consumer's hand. */
+  #lookAgain({ object: { key }, verdict }: Entry, atMs: number | undefined): void {
+    if (atMs === undefined) return;
+    if (verdict.reason === 'Scheduled') this.#due.setSlot(key, atMs);
+    else this.#due.set(key, atMs);
   }
 
   #report(entry: Entry): void {

@@ -88,10 +88,16 @@ export interface Owed {
   readonly nextMs: number | undefined;
 }
 
-export function owedBy({ object, definition, verdict, settledMs }: Entry, nowMs: number): Owed {
+/** @param horizonMs - slots up to here are owed already, where a run is made of them */
+export function owedBy(
+  { object, definition, verdict, settledMs }: Entry,
+  nowMs: number,
+  horizonMs = nowMs,
+): Owed {
   if (definition.timing.kind !== 'timing' || definition.suspended) return { entries: [], nextMs: undefined };
   const { startingDeadlineMs } = definition.timing.policy;
-  const { owed, nextMs } = plan({ ...definition.timing, uid: object.uid, sinceMs: settledMs, nowMs });
+  const until = verdict.kind === 'misses' ? { nowMs } : { nowMs, horizonMs };
+  const { owed, nextMs } = plan({ ...definition.timing, uid: object.uid, sinceMs: settledMs, ...until });
   // An object that cannot fire still owes an answer for each slot, or nobody could tell why it did not run.
   return {
     entries:

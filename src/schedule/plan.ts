@@ -31,7 +31,7 @@ export interface OwedSlot {
   readonly slotMs: Slot;
   /** Noticed more than `ON_TIME_MS` after its time: fires as a catch-up. */
   readonly late: boolean;
-  /** How long after now it should start (jitter, or the spread of a catch-up); 0: at once. */
+  /** How long after the later of its slot and now it should start (jitter, or the spread of a catch-up); 0: at once. */
   readonly delayMs: number;
 }
 
@@ -48,7 +48,7 @@ export interface MissedRange {
 export interface Plan {
   /** Slots and ranges, ascending and disjoint; empty when nothing is owed. */
   readonly owed: readonly (OwedSlot | MissedRange)[];
-  /** The next slot after now: look again then. `undefined`: no slot will ever come. */
+  /** The next slot after the horizon: look again then. `undefined`: no slot will ever come. */
   readonly nextMs: Slot | undefined;
 }
 
@@ -61,10 +61,12 @@ export interface PlanInput {
   readonly sinceMs: number;
   /** The broker's time. */
   readonly nowMs: number;
+  /** Slots up to this instant are owed already, as on time. Default: `nowMs`. */
+  readonly horizonMs?: number;
 }
 
 /**
- * Decides every slot after `sinceMs` and up to `nowMs` that lies within the policy's window. Pure: no clock, no I/O.
+ * Decides every slot after `sinceMs` and up to `horizonMs` that lies within the policy's window. Pure: no clock, no I/O.
  *
  * From the oldest to the newest slot:
  * 1. later than the starting deadline: missed, DeadlineExceeded, whatever the policy;
@@ -75,9 +77,9 @@ export interface PlanInput {
  *
  * Costs at most about `COUNT_CAP` steps of the schedule for each of the three, however long nobody looked.
  */
-export function plan({ schedule, policy, uid, sinceMs, nowMs }: PlanInput): Plan {
+export function plan({ schedule, policy, uid, sinceMs, nowMs, horizonMs = nowMs }: PlanInput): Plan {
   const afterMs = Math.max(sinceMs, (policy.startMs ?? -Infinity) - 1);
-  const untilMs = Math.min(nowMs, policy.endMs ?? Infinity);
+  const untilMs = Math.min(horizonMs, policy.endMs ?? Infinity);
   const lateBeforeMs = nowMs - ON_TIME_MS;
   const deadBeforeMs = nowMs - (policy.startingDeadlineMs ?? Infinity);
 
@@ -91,11 +93,12 @@ export function plan({ schedule, policy, uid, sinceMs, nowMs }: PlanInput): Plan
 
   const jitterMs = Math.floor(stableFraction(uid) * schedule.spec.jitterMs);
   const fresh = slotsIn(schedule, onTime).map((slotMs): OwedSlot => {
-    return { kind: 'slot', slotMs, late: false, delayMs: Math.max(0, slotMs + jitterMs - nowMs) };
+    const delayMs = Math.max(0, slotMs + jitterMs - Math.max(slotMs, nowMs));
+    return { kind: 'slot', slotMs, late: false, delayMs };
   });
   return {
     owed: [...dead, ...decideLate(schedule, late, policy, uid, fresh.length > 0), ...fresh],
-    nextMs: nextOwed(schedule, policy, nowMs),
+    nextMs: nextOwed(schedule, policy, horizonMs),
   };
 }
 

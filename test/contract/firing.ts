@@ -17,6 +17,7 @@ import {
   tryAdopt,
   tryFire,
   UID,
+  whileAhead,
 } from './schedule-steps.ts';
 
 export function describeFiring(createHarness: CreateHarness): void {
@@ -241,6 +242,70 @@ export function describeFiring(createHarness: CreateHarness): void {
       assert.deepEqual(decisionsOf(await schedule.fire([slot((await harness.broker.now()) + 20)])), [
         'fired',
       ]);
+    });
+
+    test('the run of a slot that is decided ahead waits for it', async () => {
+      await using harness = await createHarness();
+      const schedule = await Schedule.adopted(harness);
+      const { queue } = schedule;
+      await adopt(queue, { uid: 'jittered' });
+      const aheadMs = await whileAhead(harness, (slotMs) =>
+        queue.schedules.fire([
+          firing([slot(slotMs)]),
+          { ...firing([slot(slotMs, 5_000)], { run: templateOf('jittered') }), uid: 'jittered' },
+        ]),
+      );
+      const [plain, jittered] = await Promise.all(
+        [UID, 'jittered'].map((uid) => queue.runs.get(slotRunId(uid, aheadMs))),
+      );
+      assert.equal(plain?.dueAtMs, aheadMs);
+      assert.deepEqual([jittered?.state, jittered?.dueAtMs], ['delayed', aheadMs + 5_000]);
+      assert.equal((await schedule.state()).watermarkMs, aheadMs);
+    });
+
+    for (const policy of ['Forbid', 'Replace'] as const)
+      test(`${policy}: a slot is not decided ahead while a run stands against it, nor is what follows`, async () => {
+        await using harness = await createHarness();
+        const schedule = await Schedule.adopted(harness);
+        const consumer = await consumerOf(schedule.queue);
+        await whileAhead(harness, async (slotMs) => {
+          await schedule.fire([slot(slotMs - 46)], policy);
+          const asked = await schedule.fire([slot(slotMs), slot(slotMs + 1)], policy);
+          const state = await schedule.state();
+          return () => {
+            assert.deepEqual(decisionsOf(asked), ['refused ahead', 'refused watermark']);
+            assert.equal(state.watermarkMs, slotMs - 46);
+          };
+        });
+        await consumer.drain();
+        await whileAhead(harness, async (slotMs) => {
+          const asked = await schedule.fire([slot(slotMs)], policy);
+          return () => assert.deepEqual(decisionsOf(asked), ['fired']);
+        });
+      });
+
+    test('a slot is not decided ahead while there is no room for its run', async () => {
+      await using harness = await createHarness();
+      const schedule = await Schedule.adopted(harness);
+      await consumerOf(schedule.queue, { settings: { maxPendingPerSchedule: 1 } });
+      await schedule.fire([slot(schedule.at(1))]);
+      await whileAhead(harness, async (slotMs) => {
+        const asked = await schedule.fire([slot(slotMs)]);
+        return () => assert.deepEqual(decisionsOf(asked), ['refused ahead']);
+      });
+    });
+
+    test('an edit after a slot was decided ahead takes force behind it: no slot stands between', async () => {
+      await using harness = await createHarness();
+      const schedule = await Schedule.adopted(harness);
+      let generation = 1;
+      await whileAhead(harness, async (slotMs) => {
+        await schedule.fire([slot(slotMs)], 'Allow', { generation });
+        generation += 1;
+        const edited = await adopt(schedule.queue, { generation });
+        const eras = await schedule.queue.schedules.eras(UID);
+        return () => assert.deepEqual([edited.notBeforeMs, eras.at(-1)?.fromMs], [slotMs + 1, slotMs + 1]);
+      });
     });
 
     test('a range that another controller has half decided is refused, with all that follows, to be planned again', async () => {

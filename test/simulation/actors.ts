@@ -2,6 +2,7 @@
 import type { Broker } from '../../src/broker/broker.ts';
 import { Consumer } from '../../src/consumer/consumer.ts';
 import { ScheduleEngine } from '../../src/controller/engine.ts';
+import type { EngineTiming } from '../../src/controller/engine-context.ts';
 import type { ObjectReport } from '../../src/controller/sink.ts';
 import type { ObjectKey } from '../../src/resource/scheduled-object.ts';
 import { type LoadedApp, openApp } from '../../src/task/app.ts';
@@ -28,11 +29,12 @@ export function startController(
   broker: Broker,
   store: ObjectStore,
   clock: Clock,
+  timing: Partial<EngineTiming>,
 ): ControllerActor {
   const source = new CachedSource(store, clock);
   const reports = new Map<ObjectKey, ObjectReport>();
   const engine = new ScheduleEngine({
-    ...{ source, broker, clock: process.clock, log: silentLog, install: INSTALL },
+    ...{ source, broker, clock: process.clock, log: silentLog, install: INSTALL, timing },
     sink: {
       report: (report) => reports.set(report.object.key, report),
       gone: ({ key }) => reports.delete(key),

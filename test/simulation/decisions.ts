@@ -17,6 +17,7 @@ export function watchDecisions(
   inner: Queue,
   runs: RunLedger,
   book: Book,
+  now: () => number,
 ): { readonly queue: Queue; readonly fired: FiredSlots } {
   const fired: FiredSlots = new Map();
   const known = new Map<string, Known>();
@@ -69,6 +70,8 @@ export function watchDecisions(
     if (entry.kind === 'trigger') return;
     const fromMs = entry.kind === 'slot' ? entry.slotMs : entry.fromMs;
     const what = `${uid} slot ${new Date(fromMs).toISOString()}`;
+    const isPlain = made.decision === 'fired' && made.reason !== 'Replaced';
+    if (fromMs > now() && !isPlain) book.breach('policy', `${what} was ${made.decision} before it came`);
     if (schedule.suspended) book.breach('P1', `${what} was decided while suspended`);
     if (fromMs < schedule.notBeforeMs) book.breach('P1', `${what} was decided retroactively`);
   };

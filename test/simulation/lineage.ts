@@ -87,7 +87,7 @@ export function createLineage(
     inspect: createInspectPort(state),
   };
   const slots = new ScheduleLedger(brokerOf(plain, clock), clock);
-  const watched = watchDecisions(slots.broker.queue(QUEUE), runs, book);
+  const watched = watchDecisions(slots.broker.queue(QUEUE), runs, book, () => clock.now());
   return { queue: watched.queue, state, runs, slots, fired: watched.fired };
 }
 

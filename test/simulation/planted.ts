@@ -32,6 +32,20 @@ export const PLANTED: readonly PlantedBug[] = [
     instead: 'withdrawn && request.force !== true',
   },
   {
+    name: 'starts-before-its-slot',
+    what: 'the run of a slot that was decided ahead does not wait for it',
+    file: 'broker/memory/fire.ts',
+    rule: 'delayMs: aheadMs + delayMs',
+    instead: 'delayMs',
+  },
+  {
+    name: 'opposed-ahead',
+    what: 'what stands against a slot decides it before it has come',
+    file: 'broker/memory/fire.ts',
+    rule: "if (isAhead && !isUnopposed(queue, schedule, request.concurrencyPolicy)) return refused('ahead');",
+    instead: 'void isUnopposed, isAhead;',
+  },
+  {
     name: 'late-unchecked',
     what: 'a generation is followed although a slot of it has fallen due since it was closed',
     file: 'broker/memory/schedules.ts',

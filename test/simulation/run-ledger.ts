@@ -10,6 +10,7 @@ import {
   type TerminalState,
   TRANSITIONS,
 } from '../../src/task/run.ts';
+import { slotOfRunId } from '../../src/task/ids.ts';
 import type { Book } from './book.ts';
 import { LEASE_MS, POISON, SETTINGS } from './settings.ts';
 
@@ -106,6 +107,7 @@ export class RunLedger {
         'policy',
         `${id} began although ${String(limitOf(run.task))} runs of ${run.task} were running`,
       );
+    if ((slotOfRunId(id) ?? 0) > now()) book.breach('policy', `${id} began before its slot came`);
     if (suspect && held.some((other) => other.handOut?.suspect && other.handOut.incarnation === incarnation))
       book.breach('policy', `${id} was handed out as the second suspect of one consumer`);
     if (this.lives.get(incarnation)?.isOver !== false)

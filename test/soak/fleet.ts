@@ -12,6 +12,7 @@ import { FaultProxy } from '../support/fault-proxy.ts';
 import { RedisServer } from '../support/redis-server.ts';
 import { TidemillProcess } from '../support/tidemill-process.ts';
 import { until } from '../support/until.ts';
+import { IMAGE_ENVIRONMENT } from './image-environment.ts';
 import { type Sample, sampleOf, trendOf } from './trend.ts';
 import type { ProcessTrend } from './verdict.ts';
 
@@ -100,7 +101,7 @@ export class SoakFleet implements AsyncDisposable {
     const quiet = ['--http-host', '127.0.0.1', '--http-port', '0', '--log-level', 'info'];
     const process = new TidemillProcess(
       [...(role === 'consumer' ? CONSUMER : [...SCHEDULER, this.folder]), ...redis, ...quiet],
-      { TEST_LEDGER: this.ledger },
+      { ...IMAGE_ENVIRONMENT, TEST_LEDGER: this.ledger },
       this.#build.entry,
     );
     const member: Member = { role, name, steady, proxied, process, busy: false };

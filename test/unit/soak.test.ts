@@ -1,6 +1,7 @@
 /** The verdict of a soak can be bad: each thing that it counts is found when it is there. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { environmentIn, IMAGE_ENVIRONMENT } from '../soak/image-environment.ts';
 import { slopePerHour, trendOf, type Sample } from '../soak/trend.ts';
 import { type Findings, type ProcessTrend, violations } from '../soak/verdict.ts';
 
@@ -17,6 +18,11 @@ const trend = (changes: Partial<ProcessTrend>): ProcessTrend => ({
   ...{ name: 'consumer-1', hours: 0.5, samples: 300, rssMiB: 100, rssMiBPerHour: 0 },
   ...{ descriptors: 40, descriptorsPerHour: 0 },
   ...changes,
+});
+
+test('a soak runs in the environment of the image', () => {
+  assert.deepEqual(environmentIn('FROM a\nENV A=1 B_=2\nRUN b\nENV C=x\n'), { A: '1', B_: '2', C: 'x' });
+  assert.equal(IMAGE_ENVIRONMENT['MALLOC_TRIM_THRESHOLD_'], '131072');
 });
 
 describe('the verdict of a soak', () => {

@@ -34,7 +34,8 @@ export function fire(queue: QueueState, request: FireRequest): FireReply {
       ? refused('watermark')
       : decide(queue, schedule, request, entry);
     // What follows would move the watermark over slots that nobody has decided.
-    halfDecided ||= decision.decision === 'refused' && decision.why === 'watermark';
+    halfDecided ||=
+      decision.decision === 'refused' && (decision.why === 'watermark' || decision.why === 'ahead');
     decisions.push(decision);
   }
   const { watermarkMs } = schedule;
@@ -55,6 +56,8 @@ function decide(
   const why = refusal(schedule, fromMs, toMs, queue.clock.now());
   if (why === 'duplicate') return { decision: 'duplicate' };
   if (why !== undefined) return refused(why);
+  const isAhead = entry.kind === 'slot' && entry.slotMs > queue.clock.now();
+  if (isAhead && !isUnopposed(queue, schedule, request.concurrencyPolicy)) return refused('ahead');
   schedule.watermarkMs = toMs;
   if (entry.kind === 'slot') return decideSlot(queue, schedule, request, entry);
   const { count, countIsExact, reason } = entry;
@@ -73,6 +76,12 @@ function refusal(schedule: ScheduleEntry, fromMs: number, toMs: number, nowMs: n
   return toMs > nowMs + FUTURE_SLOT_TOLERANCE_MS ? 'future' : undefined;
 }
 
+/** Whether a slot that is still ahead is decided now as it would be when it comes, whatever ends until then. */
+function isUnopposed(queue: QueueState, schedule: ScheduleEntry, policy: ConcurrencyPolicy): boolean {
+  const { admitted, toReplace } = admit(queue, schedule, policy);
+  return admitted && toReplace.length === 0;
+}
+
 function decideSlot(
   queue: QueueState,
   schedule: ScheduleEntry,
@@ -88,7 +97,8 @@ function decideSlot(
     replace(queue, verdict.toReplace);
     const options = withSource(request.run.options, 'schedule', slotMs);
     const { task, priority, params } = request.run;
-    queue.add({ id: runId, task, priority, params, options, delayMs, expiresAtMs });
+    const aheadMs = Math.max(0, slotMs - queue.clock.now());
+    queue.add({ id: runId, task, priority, params, options, delayMs: aheadMs + delayMs, expiresAtMs });
   }
   const reason = verdict.admitted && verdict.toReplace.length === 0 ? entry.reason : verdict.reason;
   const outcome = {

@@ -58,7 +58,10 @@ export function beginEra(entry: ScheduleEntry, request: AdoptRequest, nowMs: num
   if (isUnknown && request.handledRequest !== undefined) remember(entry, request.handledRequest);
   // Its adopter remembers what we lost: the era goes on where it was settled.
   if (isUnknown && settledThroughMs !== undefined) entry.watermarkMs = settledThroughMs;
-  const fromMs = isUnknown && settledThroughMs !== undefined ? settledThroughMs + 1 : nowMs;
+  // A slot that was decided a moment ahead stays decided: the new era begins behind it, or slots before it would be lost.
+  const afterDecidedMs = (entry.watermarkMs ?? -Infinity) + 1;
+  const isRestored = isUnknown && settledThroughMs !== undefined;
+  const fromMs = isRestored ? settledThroughMs + 1 : Math.max(nowMs, afterDecidedMs);
   closeEra(entry, nowMs);
   entry.eras.push({ generation, fromMs, suspended, spec });
   if (entry.eras.length > ERA_CAP) entry.eras.shift();

@@ -116,7 +116,7 @@ export function decodeFireDecision(text: string, runId: string | undefined): Fir
     ...(decision === 'fired' && runId !== undefined ? { runId } : {}),
   };
 }
-const REFUSALS = ['not-before', 'suspended', 'future', 'watermark'] as const;
+const REFUSALS = ['not-before', 'suspended', 'future', 'ahead', 'watermark'] as const;
 
 /** The options of a slot's run, cut where the slot goes: `after` is empty when they do not name it. */
 export function cutSlotOptions(options: RunOptions): { readonly before: string; readonly after: string } {

@@ -36,3 +36,18 @@ test('keys come out in the order of their instants, after any row of adds, moves
     }),
   );
 });
+
+test('the instant at which so many keys are due is that of the last of them in order', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(50), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 70 }),
+      (instants, count) => {
+        const heap = new DueHeap<number>();
+        for (const [key, atMs] of instants.entries()) heap.set(key, atMs);
+        assert.equal(heap.nthMs(count), instants.toSorted((a, b) => a - b)[count - 1]);
+        assert.equal(heap.size, instants.length);
+      },
+    ),
+  );
+});

@@ -272,6 +272,31 @@ test('next is the first slot after now, within the window', () => {
   assert.equal(owed(hourly, NOON, NOON, { endMs: NOON + HOUR_MS - 1 }).nextMs, undefined);
 });
 
+test('up to a horizon slots are owed before they come, and lateness counts from now', () => {
+  const ahead = (sinceMs: number, horizonMs: number, changes: Partial<PlanPolicy> = {}): Plan =>
+    plan({
+      schedule: every('1h'),
+      policy: policy(changes),
+      uid: 'uid-1',
+      sinceMs,
+      nowMs: NOON - 40,
+      horizonMs,
+    });
+  assert.deepEqual(brief(ahead(NOON - 1_000, NOON - 1)), []);
+  const soon = ahead(NOON - 1_000, NOON + 5);
+  assert.deepEqual(soon.owed, [{ kind: 'slot', slotMs: NOON, late: false, delayMs: 0 }]);
+  assert.equal(soon.nextMs, NOON + HOUR_MS);
+  assert.deepEqual(ahead(NOON - 1_000, NOON + 5, { endMs: NOON - 1 }).owed, []);
+  assert.deepEqual(brief(ahead(NOON - 90 * MINUTE_MS, NOON + 5)), ['11:00-11:00 x1 Superseded', '12:00']);
+});
+
+test('the jitter of a slot that is still ahead counts from the slot', () => {
+  const schedule = every('1h', { jitter: '10m' });
+  const input = { schedule, policy: policy(), uid: 'uid-7', sinceMs: NOON - 1_000 };
+  const [ahead] = plan({ ...input, nowMs: NOON - 40, horizonMs: NOON }).owed;
+  assert.deepEqual([ahead], plan({ ...input, nowMs: NOON }).owed);
+});
+
 test('jitter delays each run from its slot by the same share, which follows from the uid', () => {
   const schedule = every('1h', { jitter: '10m' });
   const delay = (uid: string, nowMs: number): number => {

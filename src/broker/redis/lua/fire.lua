@@ -10,7 +10,8 @@
 -- ARGV, for each schedule: uid, generation, policy (A | F | R), ms after which a run by hand expires or '', lane, options
 --   of a slot up to and after the slot ('' after: the options do not name it), params, watermark that is expected or '',
 --   number of entries; then each entry:
---     s;slot;delay ms;instant ms at which it expires or '';reason;ISO text of the slot
+--     s;slot;ms that it is delayed after the later of slot and now;instant ms at which it expires or '';reason;ISO text of
+--       the slot
 --     m;from;to;count;exact (0 | 1);reason
 --     t, run id, request as JSON, options, '1' and params of its own or '0' and '', ms after which it is skipped or '',
 --       reason why it must not run or ''
@@ -133,11 +134,19 @@ local function move_watermark(schedule, text)
   change_schedule(schedule, 'watermarkMs', text)
 end
 
+-- Whether a slot that is still ahead is decided now as it would be when it comes, whatever ends until then.
+local function is_unopposed(schedule, policy)
+  local in_flight = count_in_flight(schedule)
+  return (policy == 'A' or in_flight == 0) and meta.pending < meta.maxPending and in_flight < meta.maxPendingPerSchedule
+end
+
 local function decide_slot(schedule, request, entry)
   local slot, delay_ms, expires_at, reason, iso = string.match(entry, '^s;(%d+);(%d+);(%d*);(%a*);(.+)$')
   if not slot then refuse('TIDEMILL_ARGUMENT', 'a slot is malformed') end
   local refused = refusal(schedule, tonumber(slot), tonumber(slot))
   if refused then return refused end
+  local ahead_ms = math.max(0, tonumber(slot) - NOW)
+  if ahead_ms > 0 and not is_unopposed(schedule, request.policy) then return 'r;ahead' end
   move_watermark(schedule, slot)
   local id = schedule.uid .. '@' .. iso
   -- Its run is there although the watermark is not: a Redis that lost writes. The slot was fired.
@@ -145,7 +154,7 @@ local function decide_slot(schedule, request, entry)
   local is_admitted, why = admit(schedule, request.policy, reason)
   if is_admitted then
     local options = request.options_tail == '' and request.options or request.options .. slot .. request.options_tail
-    enqueue_for(schedule, request, id, options, request.params, tonumber(delay_ms), tonumber(expires_at), slot)
+    enqueue_for(schedule, request, id, options, request.params, ahead_ms + tonumber(delay_ms), tonumber(expires_at), slot)
   end
   log_decision(schedule, is_admitted and 'fired' or 'skipped', why, slot, slot, 1, '1', '')
   return (is_admitted and 'f;' or 's;') .. why
@@ -218,7 +227,7 @@ local function fire()
       decisions[index] = 'r;watermark'
     else
       decisions[index] = decide(schedule, request)
-      is_half_decided = decisions[index] == 'r;watermark'
+      is_half_decided = decisions[index] == 'r;watermark' or decisions[index] == 'r;ahead'
     end
   end
   return { 'ok', schedule.watermark and int(schedule.watermark) or '', table.concat(decisions, ' ') }

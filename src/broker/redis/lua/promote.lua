@@ -12,11 +12,11 @@ local promoted, expired = 0, 0
 
 local function due_in(key)
   check_kind('zset', key)
-  local ids = call('ZRANGE', key, '-inf', NOW_TEXT, 'BYSCORE', 'LIMIT', 0, limit)
-  return ids, load_runs(ids)
+  return call('ZRANGE', key, '-inf', NOW_TEXT, 'BYSCORE', 'LIMIT', 0, limit)
 end
 
-local ids, runs = due_in(EXPIRING)
+local ids = due_in(EXPIRING)
+local runs = load_runs(ids)
 for index, id in ipairs(ids) do
   local run = runs[index]
   if run and (run.head.state == 'p' or run.head.state == 'd') and run.head.attempt == 0 then
@@ -27,19 +27,42 @@ for index, id in ipairs(ids) do
   end
 end
 
-ids, runs = due_in(DELAYED)
-for index, id in ipairs(ids) do
-  local run = runs[index]
-  write('ZREM', DELAYED, id)
-  if run and run.head.state == 'd' then
-    put_run(run, make_head(run.head, { state = 'p' }))
-    lane_push(lane_of(run), id, false)
-    promoted = promoted + 1
-  elseif not run then
-    local text = call('HGET', RUNS, id)
-    if text then bury(id, 'm:unknown', 'd', text) end
+local pending_heads = {}
+
+local function pending_head(head)
+  local text = pending_heads[head]
+  if not text then
+    text = make_head(head, { state = 'p' })
+    pending_heads[head] = text
   end
+  return text
 end
+
+-- A crowd that waits for the same instant was enqueued together, so its records begin alike: see `opening_of`.
+local function promote_plain(id, text)
+  local opening = text and open_runs[id] == nil and opening_of(text)
+  if not opening or opening.head.state ~= 'd' or opening.head.suspect == '1' then return false end
+  put_plain(id, pending_head(opening.head) .. sub(text, opening.head_end))
+  lane_push(opening.lane, id, false)
+  return true
+end
+
+local function promote(id, text)
+  if promote_plain(id, text) then return 1 end
+  local run = text and open_run(id, text)
+  if run and run.head.state == 'd' then
+    put_run(run, pending_head(run.head))
+    lane_push(lane_of(run), id, false)
+    return 1
+  end
+  if text and not run then bury(id, 'm:unknown', 'd', text) end
+  return 0
+end
+
+ids = due_in(DELAYED)
+local texts = get_many(RUNS, ids)
+for index, id in ipairs(ids) do promoted = promoted + promote(id, texts[index]) end
+write_many('ZREM', DELAYED, ids)
 local dropped = trim_history(limit)
 wake_arrivals()
 nudge()
