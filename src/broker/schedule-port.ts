@@ -164,7 +164,7 @@ export interface RequestedRun {
  *
  * - `generation` must be the one adopted; an older or newer one, a tombstone and an unknown uid are `stale` (generation 0
  *   when never adopted).
- * - Each slot or range is tested in this order: watermark, not-before, suspended, future; then overlap, then backlog. What is
+ * - Each slot or range is tested in this order: watermark, not-before, suspended, future, ahead; then overlap, then backlog. What is
  *   refused does not move the watermark, and what is skipped or missed does.
  * - In flight is pending, delayed and running, `active` of the state. `maxPendingPerSchedule` bounds what is in flight,
  *   as Replace must be able to end all of it in one transition. With Replace, what would be withdrawn makes room first;

@@ -12,7 +12,7 @@ export interface EarlyDecision {
   readonly withinMs: number;
 }
 
-export const DEFAULT_EARLY_DECISION: EarlyDecision = { aheadMs: 45, crowd: 32, withinMs: 10 };
+export const DEFAULT_EARLY_DECISION: EarlyDecision = { aheadMs: 40, crowd: 32, withinMs: 10 };
 
 export class DueSlots<K> {
   readonly #early: EarlyDecision;
@@ -64,7 +64,10 @@ export class DueSlots<K> {
       : (this.#slots.popDue(horizonMs) ?? this.#exact.popDue(nowMs));
   }
 
-  /** From when on so many slots are near that they are decided early. */
+  /**
+   * From when on so many slots are near that they are decided early. Looked for from the first that is due: one that comes shortly
+   * before a crowd leaves it that much less time.
+   */
   get #crowdMs(): number | undefined {
     const { aheadMs, crowd, withinMs } = this.#early;
     const [firstMs, lastMs] = [this.#slots.earliestMs, this.#slots.nthMs(crowd)];

@@ -16,8 +16,8 @@ export type Fired =
   | { readonly kind: 'opposed'; readonly entry: Entry; readonly slotMs: number }
   /** What the broker decided differs from what we believed: read its state before the next plan. */
   | { readonly kind: 'verify'; readonly entry: Entry }
-  /** Slots lie in the future for the broker: measure its clock again. */
-  | { readonly kind: 'early'; readonly entry: Entry }
+  /** A slot lies too far ahead for the broker. */
+  | { readonly kind: 'early'; readonly entry: Entry; readonly slotMs: number }
   | { readonly kind: 'no-memory'; readonly entry: Entry }
   | {
       readonly kind: 'stale';
@@ -142,23 +142,16 @@ export class Firer {
       entry.watermarkMs = reply.watermarkMs;
       entry.settledMs = Math.max(entry.settledMs, reply.watermarkMs);
     }
-    const refusals = new Set<string>();
-    let opposedMs: number | undefined;
+    const refused: Refused[] = [];
     for (const [index, asked] of entries.entries()) {
       const made = reply.decisions[index];
       if (made === undefined || asked.kind === 'trigger') continue;
-      if (made.decision === 'refused') {
-        if (made.why === 'ahead') opposedMs ??= spanOf(asked).slotMs;
-        else refusals.add(made.why);
-      } else if (made.decision === 'duplicate')
+      if (made.decision === 'refused') refused.push({ why: made.why, slotMs: spanOf(asked).slotMs });
+      else if (made.decision === 'duplicate')
         this.#context.observer.duplicate({ ...refOf(entry), ...spanOf(asked) });
       else entry.recent = withDecision(entry.recent, this.#tell(entry, asked, made, doneMs));
     }
-    if (refusals.has('future')) return { kind: 'early', entry };
-    if (refusals.size > 0) return { kind: 'verify', entry };
-    return opposedMs === undefined
-      ? { kind: 'next', entry, atMs: nextMs }
-      : { kind: 'opposed', entry, slotMs: opposedMs };
+    return afterRefusals(entry, refused) ?? { kind: 'next', entry, atMs: nextMs };
   }
 
   #tell(
@@ -189,6 +182,25 @@ export class Firer {
       ...(reason !== undefined && { reason }),
       ...(runId !== undefined && { runId }),
     };
+  }
+}
+
+interface Refused {
+  readonly why: Extract<FireDecision, { decision: 'refused' }>['why'];
+  readonly slotMs: number;
+}
+
+/** What the first refusal asks for: what follows it in the request was refused because of it, or is asked again with it. */
+function afterRefusals(entry: Entry, [first]: readonly Refused[]): Fired | undefined {
+  switch (first?.why) {
+    case undefined:
+      return undefined;
+    case 'future':
+      return { kind: 'early', entry, slotMs: first.slotMs };
+    case 'ahead':
+      return { kind: 'opposed', entry, slotMs: first.slotMs };
+    default:
+      return { kind: 'verify', entry };
   }
 }
 

@@ -16,9 +16,9 @@ export interface FiredEvent extends ScheduleRef {
   readonly runId: string | undefined;
   /** `CatchUp` or `Replaced`; absent for a run on time that replaced nothing. */
   readonly reason: DecisionReason | undefined;
-  /** From the slot to the moment when the queue had the run, by the broker's clock, ms. */
+  /** From the slot to the moment when the queue had the run, by the broker's clock, ms; negative when it was decided ahead. */
   readonly lagMs: number;
-  /** How long after now the run starts: jitter, or the spread of a catch-up. */
+  /** How long after the later of slot and now the run starts: jitter, or the spread of a catch-up. */
   readonly delayMs: number;
 }
 

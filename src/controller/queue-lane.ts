@@ -7,6 +7,7 @@
 import type { SchedulePort } from '../broker/broker.ts';
 import { Adopter, type StaleEntry } from './adopter.ts';
 import { Alarm } from './alarm.ts';
+import { CrowdStart } from './crowd-start.ts';
 import { DueSlots } from './due-slots.ts';
 import {
   type EngineContext,
@@ -17,6 +18,7 @@ import {
 import { type Entry, isAdopted, refOf } from './entry.ts';
 import { type Fired, Firer } from './firer.ts';
 import { LaneObjects } from './lane-objects.ts';
+import { MemoryRefusals } from './memory-refusals.ts';
 import { type Finding, ReadBack } from './read-back.ts';
 import { Refusals } from './refusals.ts';
 import { reportOf } from './sink.ts';
@@ -44,19 +46,22 @@ export class QueueLane {
   readonly #changed: WorkQueue<ObjectKey>;
   /** By the broker's clock. */
   readonly #due: DueSlots<ObjectKey>;
+  readonly #crowdStart: CrowdStart;
   #catalogAtMs = -Infinity;
   #epoch: string | undefined;
-  /** Calls that failed in a row, and batches that were refused for memory in a row. */
+  readonly #memoryRefusals: MemoryRefusals;
+  /** Calls that failed in a row. */
   #failures = 0;
-  #memoryRefusals = 0;
   #turnedAtMs: number;
 
   constructor(queue: string, context: EngineContext) {
     const { broker, clock, log, observer } = context;
-    const { name, runs, schedules, inspect } = broker.queue(queue);
+    const { name, runs, schedules, inspect, work } = broker.queue(queue);
     this.queue = queue;
     this.#context = context;
     this.#due = new DueSlots(context.timing.early);
+    this.#crowdStart = new CrowdStart(context, queue, work);
+    this.#memoryRefusals = new MemoryRefusals(context, queue);
     this.#port = schedules;
     this.#catalog = new TaskCatalog(inspect, log);
     this.#objects = new LaneObjects(queue, context, this.#catalog);
@@ -105,7 +110,7 @@ export class QueueLane {
   async run(signal: AbortSignal): Promise<void> {
     // Others may have acted since this lane ran last.
     this.#distrust();
-    await Promise.all([this.#loop(signal), this.#refusals.run(signal)]);
+    await Promise.all([this.#loop(signal), this.#refusals.run(signal), this.#crowdStart.run(signal)]);
   }
 
   async #loop(signal: AbortSignal): Promise<void> {
@@ -274,26 +279,12 @@ export class QueueLane {
       return undefined;
     };
     const take = (results: readonly Fired[]): void => {
-      this.#noteMemory(results);
+      this.#memoryRefusals.note(results);
       for (const fired of results) this.#take(fired, nowMs);
     };
     // Whether they were decided is unknown. They stay due; the watermark refuses what was.
     const putBack = (entry: Entry): void => this.#due.set(entry.object.key, nowMs);
     return this.#firer.fireDue({ due, take, putBack }, { nowMs, horizonMs });
-  }
-
-  #noteMemory(results: readonly Fired[]): void {
-    const refused = results.filter(({ kind }) => kind === 'no-memory').length;
-    if (refused === 0) {
-      if (results.length > 0) this.#memoryRefusals = 0;
-      return;
-    }
-    this.#memoryRefusals += 1;
-    this.#context.observer.refusedForMemory({ queue: this.queue, schedules: refused });
-    this.#context.log.warn('the broker is out of memory: slots stay owed', {
-      queue: this.queue,
-      schedules: refused,
-    });
   }
 
   #take(fired: Fired, nowMs: number): void {
@@ -303,10 +294,17 @@ export class QueueLane {
       case 'next':
         entry.nextMs = fired.atMs;
         entry.planned = true;
-        this.#lookAgain(entry, fired.atMs);
+        if (entry.settledMs > nowMs) this.#crowdStart.expect(entry.settledMs);
+        // Slots of an object that cannot fire are not decided early: until they come, it may be mended.
+        if (fired.atMs !== undefined)
+          this.#due[entry.verdict.kind === 'misses' ? 'set' : 'setSlot'](key, fired.atMs);
         break;
       case 'opposed':
-        this.#due.set(key, fired.slotMs);
+        entry.nextMs = fired.slotMs;
+        entry.planned = true;
+        // When we believe that it has come, and the broker does not, our estimate of its time is wrong.
+        if (fired.slotMs <= nowMs) this.#context.brokerClock.doubt();
+        this.#due.set(key, Math.max(fired.slotMs, nowMs + 1));
         break;
       case 'verify':
         this.#due.set(key, nowMs);
@@ -314,26 +312,16 @@ export class QueueLane {
         break;
       case 'early':
         this.#context.brokerClock.doubt();
-        this.#due.set(key, nowMs + EARLY_RETRY_MS);
+        this.#due.set(key, fired.slotMs > nowMs ? fired.slotMs : nowMs + EARLY_RETRY_MS);
         break;
       case 'no-memory':
-        this.#due.set(
-          key,
-          nowMs + Math.min(FIRST_CALL_RETRY_MS * 2 ** (this.#memoryRefusals - 1), LONGEST_CALL_RETRY_MS),
-        );
+        this.#due.set(key, nowMs + this.#memoryRefusals.retryMs);
         break;
       case 'stale':
         this.#refuse(fired);
         break;
     }
     this.#report(entry);
-  }
-
-  /** Early only where somebody is there to run it: a run decided ahead becomes ready by a consumer's hand. */
-  #lookAgain({ object: { key }, verdict }: Entry, atMs: number | undefined): void {
-    if (atMs === undefined) return;
-    if (verdict.reason === 'Scheduled') this.#due.setSlot(key, atMs);
-    else this.#due.set(key, atMs);
   }
 
   #report(entry: Entry): void {

@@ -304,7 +304,10 @@ export function describeFiring(createHarness: CreateHarness): void {
         generation += 1;
         const edited = await adopt(schedule.queue, { generation });
         const eras = await schedule.queue.schedules.eras(UID);
-        return () => assert.deepEqual([edited.notBeforeMs, eras.at(-1)?.fromMs], [slotMs + 1, slotMs + 1]);
+        return () => {
+          assert.equal(edited.notBeforeMs, slotMs + 1);
+          assert.deepEqual([eras.at(-2)?.untilMs, eras.at(-1)?.fromMs], [slotMs + 1, slotMs + 1]);
+        };
       });
     });
 

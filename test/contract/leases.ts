@@ -259,6 +259,24 @@ export function describeLeases(createHarness: CreateHarness): void {
       );
     });
 
+    test('a suspect that was put off is one when its time has come, beside runs that are none', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const [dead, alive] = [await consumerOf(queue), await consumerOf(queue)];
+      await queue.runs.enqueue([request('doubtful')]);
+      await dead.claim();
+      await recoverFrom(harness, dead, [alive]);
+      await alive.settle([await alive.claimOne()], { kind: 'released', delayMs: 50 });
+      await queue.runs.enqueue(numbered('plain', 2, { delayMs: 50 }));
+      await harness.passTime(60);
+      assert.equal((await queue.work.promote()).promoted, 3);
+      const claimed = await alive.claim();
+      assert.deepEqual(
+        new Map(claimed.map(({ record, suspect }) => [record.id, suspect])),
+        new Map([['doubtful', true], ...['plain-0', 'plain-1'].map((id) => [id, false] as const)]),
+      );
+    });
+
     test('a run that kills its process is dead-lettered, and its innocent neighbours never are', async () => {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');

@@ -70,8 +70,8 @@ export function watchDecisions(
     if (entry.kind === 'trigger') return;
     const fromMs = entry.kind === 'slot' ? entry.slotMs : entry.fromMs;
     const what = `${uid} slot ${new Date(fromMs).toISOString()}`;
-    const isPlain = made.decision === 'fired' && made.reason !== 'Replaced';
-    if (fromMs > now() && !isPlain) book.breach('policy', `${what} was ${made.decision} before it came`);
+    const isOpposed = made.decision === 'skipped' || made.reason === 'Replaced';
+    if (fromMs > now() && isOpposed) book.breach('policy', `${what} was ${made.decision} before it came`);
     if (schedule.suspended) book.breach('P1', `${what} was decided while suspended`);
     if (fromMs < schedule.notBeforeMs) book.breach('P1', `${what} was decided retroactively`);
   };

@@ -16,12 +16,18 @@ interface Link {
   readonly server: Socket;
 }
 
+interface LateBytes {
+  readonly chunk: Buffer;
+  readonly dueMs: number;
+  readonly isLast: boolean;
+}
+
 export class FaultProxy implements AsyncDisposable {
   readonly #listener: Server;
   readonly #targetPort: number;
   readonly #links = new Set<Link>();
-  /** When the last bytes to a socket are due: none may overtake them. */
-  readonly #dueMs = new WeakMap<Socket, number>();
+  /** What waits to be sent on, in its order. */
+  readonly #late = new Map<Socket, LateBytes[]>();
   #mode: ProxyMode = 'pass';
   #delayMs = 0;
   #jitterMs = 0;
@@ -138,8 +144,7 @@ export class FaultProxy implements AsyncDisposable {
       link.client.unshift(chunk);
       return;
     }
-    this.#later(link.server, chunk);
-    if (this.#cutShare > 0 && Math.random() < this.#cutShare) link.server.end();
+    this.#later(link.server, chunk, Math.random() < this.#cutShare);
     if (this.#cutAfterRequest?.test(chunk.toString('latin1')) !== true) return;
     this.#cutAfterRequest = undefined;
     // The server has the request once it has answered; the answer goes no further.
@@ -170,14 +175,41 @@ export class FaultProxy implements AsyncDisposable {
     this.#later(link.client, chunk);
   }
 
-  #later(to: Socket, chunk: Buffer): void {
-    if (this.#delayMs === 0 && this.#jitterMs === 0) {
-      to.write(chunk);
+  /** @param isLast - the connection ends behind these bytes */
+  #later(to: Socket, chunk: Buffer, isLast = false): void {
+    const waiting = this.#late.get(to);
+    const lateMs = this.#delayMs + Math.random() * this.#jitterMs;
+    const late = { chunk, isLast, dueMs: performance.now() + lateMs };
+    if (lateMs === 0 && waiting === undefined) {
+      send(to, late);
       return;
     }
-    const wantedMs = performance.now() + this.#delayMs + Math.random() * this.#jitterMs;
-    const dueMs = Math.max(wantedMs, this.#dueMs.get(to) ?? 0);
-    this.#dueMs.set(to, dueMs);
-    setTimeout(() => to.write(chunk), dueMs - performance.now());
+    if (waiting !== undefined) {
+      waiting.push(late);
+      return;
+    }
+    this.#late.set(to, [late]);
+    this.#sendLate(to);
   }
+
+  /** One after the other, as timers of their own would not keep the order of what is due at almost the same time. */
+  #sendLate(to: Socket): void {
+    const waiting = this.#late.get(to) ?? [];
+    for (let next = waiting[0]; next !== undefined; next = waiting[0]) {
+      const waitMs = next.dueMs - performance.now();
+      if (waitMs > 0) {
+        setTimeout(() => this.#sendLate(to), waitMs);
+        return;
+      }
+      waiting.shift();
+      send(to, next);
+    }
+    this.#late.delete(to);
+  }
+}
+
+function send(to: Socket, { chunk, isLast }: LateBytes): void {
+  if (!to.writable) return;
+  if (isLast) to.end(chunk);
+  else to.write(chunk);
 }

@@ -70,6 +70,8 @@ export class ClusterGroup implements AsyncDisposable {
    * @returns how many keys went
    */
   async move(slot: number, between: (moved: number) => Promise<void>): Promise<number> {
+    // One that was started again takes itself for a master until it has heard of the other.
+    await until('all agree who is a master', () => this.#isAgreed());
     const source = await this.#memberOf(slot);
     const masters = await this.#masters();
     const target = masters.find(({ id }) => id !== source?.id);
@@ -140,8 +142,14 @@ export class ClusterGroup implements AsyncDisposable {
     return alive.server;
   }
 
-  async #masters(): Promise<readonly Member[]> {
-    const lines = textOf(await this.#anyone().command('CLUSTER', 'NODES'));
+  async #isAgreed(): Promise<boolean> {
+    const views = await Promise.all(this.#members.map(({ server }) => this.#masters(server).catch(() => [])));
+    const told = new Set(views.map((masters) => masters.map(({ id }) => id).join()));
+    return told.size === 1 && views[0]?.length === MASTERS;
+  }
+
+  async #masters(asked = this.#anyone()): Promise<readonly Member[]> {
+    const lines = textOf(await asked.command('CLUSTER', 'NODES'));
     const masters = lines.split('\n').filter((line) => /master/.test(line) && !/fail/.test(line));
     return this.#members.filter(({ id }) => masters.some((line) => line.startsWith(id)));
   }

@@ -58,20 +58,20 @@ export function beginEra(entry: ScheduleEntry, request: AdoptRequest, nowMs: num
   if (isUnknown && request.handledRequest !== undefined) remember(entry, request.handledRequest);
   // Its adopter remembers what we lost: the era goes on where it was settled.
   if (isUnknown && settledThroughMs !== undefined) entry.watermarkMs = settledThroughMs;
-  // A slot that was decided a moment ahead stays decided: the new era begins behind it, or slots before it would be lost.
+  // A new era that began before a slot that was decided ahead would own slots below the watermark, which nobody can decide.
   const afterDecidedMs = (entry.watermarkMs ?? -Infinity) + 1;
   const isRestored = isUnknown && settledThroughMs !== undefined;
   const fromMs = isRestored ? settledThroughMs + 1 : Math.max(nowMs, afterDecidedMs);
-  closeEra(entry, nowMs);
+  closeEra(entry, fromMs);
   entry.eras.push({ generation, fromMs, suspended, spec });
   if (entry.eras.length > ERA_CAP) entry.eras.shift();
   Object.assign(entry, { generation, suspended, install, namespace, name, withdrawnAtMs: undefined });
   entry.notBeforeMs = Math.max(fromMs, startMs ?? fromMs);
 }
 
-export function closeEra(entry: ScheduleEntry, nowMs: number): void {
+export function closeEra(entry: ScheduleEntry, untilMs: number): void {
   const last = entry.eras.pop();
-  if (last !== undefined) entry.eras.push(last.untilMs === undefined ? { ...last, untilMs: nowMs } : last);
+  if (last !== undefined) entry.eras.push(last.untilMs === undefined ? { ...last, untilMs } : last);
 }
 
 /** Appends a decision, or lets the newest record grow when the decision is like it. */

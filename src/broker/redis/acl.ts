@@ -40,7 +40,7 @@ const ROLE_RIGHTS: Readonly<Record<AclRole, RoleRights>> = {
   producer: { scripts: PRODUCING, commands: ['hget', 'sadd', 'xread', 'xrevrange'], locks: false },
   consumer: { scripts: [...WORKING, 'enqueue', 'stats'], commands: ['sadd', 'xread'], locks: false },
   controller: {
-    scripts: [...FIRING, ...LOOKING, 'hold-lock', 'release-lock'],
+    scripts: [...FIRING, 'promote', ...LOOKING, 'hold-lock', 'release-lock'],
     commands: ['hget', 'sadd', 'smembers'],
     locks: true,
   },

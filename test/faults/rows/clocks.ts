@@ -42,7 +42,7 @@ export const steppingClock = defineRow({
     let stepsSeen = 0;
     for (const step of STEPS) {
       clock.set(step);
-      await world.decided([uid], (await world.broker.now()) + stepMs);
+      await world.decided([uid], (await world.broker.now()) + stepMs, stepMs + 60_000);
       if (Math.abs(clock.offsetMs() - Number(step) * 1_000) < 5_000) stepsSeen += 1;
     }
     return { stepsSeen, ...(await account(world, uid, fromMs)) };

@@ -7,7 +7,7 @@ import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
 import { EACH_SLOT } from '../schedules.ts';
 import { Stream } from '../stream.ts';
-import { type Account, World } from '../world.ts';
+import { type Account, inChunks, World } from '../world.ts';
 
 const flags = ['--concurrency', '20'];
 const RESUMED_WITHIN_MS = 5_000;
@@ -130,7 +130,7 @@ async function lostOf(world: World, ids: readonly string[]): Promise<number> {
     const { pending, running } = await world.stats();
     return pending < 5 && running < 5;
   });
-  const records = await Promise.all(ids.map((id) => runs.get(id)));
+  const records = await inChunks(ids, (id) => runs.get(id));
   return records.filter((record) => record === undefined).length;
 }
 

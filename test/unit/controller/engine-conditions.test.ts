@@ -1,11 +1,13 @@
 /** Objects that cannot fire, or may not: their conditions, and what becomes of their slots. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { publish, task } from '../../support/published.ts';
+import { DEFAULT_QUEUE_SETTINGS } from '../../../src/broker/broker.ts';
+import type { TaskDescription } from '../../../src/task/manifest.ts';
 import { createWorld, type EngineHandle, START, type World } from '../../support/schedule-world.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
 
 describe('what the schedule engine says of an object', () => {
   let world: World;
@@ -192,3 +194,22 @@ describe('what the schedule engine says of an object', () => {
     assert.equal(reports.get('default/a')?.settledThroughMs, START + 70 * SECOND);
   });
 });
+
+function task(name: string, paramsSchema?: Record<string, unknown>): TaskDescription {
+  return {
+    ...{ name, tags: [], executor: 'io', priority: 'medium', timeoutMs: 60_000, attempts: 1 },
+    schemaHash: JSON.stringify(paramsSchema ?? null),
+    ...(paramsSchema !== undefined && { paramsSchema }),
+  };
+}
+
+/** A consumer of the default queue says what it can run. */
+async function publish(world: World, tasks: readonly TaskDescription[]): Promise<void> {
+  await world.broker.queue('default').work.register({
+    incarnation: 'c1',
+    leaseMs: HOUR,
+    manifest: { hash: JSON.stringify(tasks), builtAtMs: world.clock.now(), tasks: [...tasks] },
+    settings: DEFAULT_QUEUE_SETTINGS,
+    consumer: { host: 'test', pid: 1, version: '0' },
+  });
+}

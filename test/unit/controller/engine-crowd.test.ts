@@ -1,11 +1,12 @@
 /** Slots of many schedules at the same instant: their runs stand ready when it comes, and begin no earlier. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { publish, task } from '../../support/published.ts';
+import { TidemillError } from '../../../src/runtime/errors.ts';
 import { createWorld, START, type World } from '../../support/schedule-world.ts';
 
 const CROWD = 40;
 const SLOT_MS = START + 60_000;
+const NAMES = Array.from({ length: CROWD }, (_, index) => `s${index}`);
 
 describe('a crowd of slots', () => {
   let world: World;
@@ -17,57 +18,121 @@ describe('a crowd of slots', () => {
   });
 
   const create = (count: number, spec: Parameters<World['store']['create']>[1] = {}): void => {
-    for (let index = 0; index < count; index += 1)
-      world.store.create(`s${index}`, { every: '1m', task: 'report', ...spec });
+    for (const name of NAMES.slice(0, count)) world.store.create(name, { every: '1m', ...spec });
   };
-  const pending = async (): Promise<Record<'pending' | 'delayed', number>> => {
-    const { pending: ready, delayed } = await world.broker.queue('default').inspect.stats();
-    return { pending: ready, delayed };
+  const ready = async (): Promise<readonly [pending: number, delayed: number]> => {
+    const { pending, delayed } = await world.broker.queue('default').inspect.stats();
+    return [pending, delayed];
   };
+  const decisions = async (): Promise<ReadonlySet<string>> =>
+    new Set((await Promise.all(NAMES.map((name) => world.decisions(name)))).flat());
 
-  test('is decided a moment before it comes, and waits for it', async () => {
-    await publish(world, [task('report')]);
+  test('is decided a moment before it comes, and is ready when it has come, whoever else is there', async () => {
     create(CROWD);
     world.start();
-    await world.clock.advanceTo(SLOT_MS - 50);
-    const before = await pending();
-    await world.clock.advanceTo(SLOT_MS - 40);
-    assert.equal((await pending()).delayed - before.delayed, CROWD);
-    const records = await world.broker.queue('default').inspect.runs({ states: ['delayed'], limit: CROWD });
-    assert.deepEqual(new Set(records.runs.map(({ dueAtMs }) => dueAtMs)), new Set([SLOT_MS]));
-    const decided = await Promise.all(
-      Array.from({ length: CROWD }, (_, index) => world.decisions(`s${index}`)),
-    );
-    assert.deepEqual(new Set(decided.flat()), new Set(['08:00:00Z..08:01:00Z x2 fired']));
+    await world.clock.advanceTo(SLOT_MS - 41);
+    assert.deepEqual(await ready(), [CROWD, 0]);
+    await world.clock.advanceTo(SLOT_MS - 1);
+    assert.deepEqual(await ready(), [CROWD, CROWD]);
+    await world.clock.advanceTo(SLOT_MS + 1);
+    assert.deepEqual(await ready(), [2 * CROWD, 0]);
+    assert.deepEqual(await decisions(), new Set(['08:00:00Z..08:01:00Z x2 fired']));
   });
 
-  test('is decided when it comes where no consumer is there to run it', async () => {
+  test('is ready by Redis’s clock, however far ours is ahead of it', async () => {
     create(CROWD);
-    world.start();
-    await world.clock.advanceTo(SLOT_MS - 1);
-    const before = await pending();
-    await world.clock.advanceTo(SLOT_MS + 1);
-    assert.deepEqual(await pending(), { pending: before.pending + CROWD, delayed: 0 });
+    const { broker } = world.start();
+    const { work } = broker.queue('default');
+    const promote = work.promote.bind(work);
+    let asked = 0;
+    work.promote = async () => {
+      asked += 1;
+      const isEarly = world.clock.now() < SLOT_MS + 5;
+      if (!isEarly) return promote();
+      return { promoted: 0, expired: 0, dropped: 0, more: false, nextDueAtMs: SLOT_MS };
+    };
+    await world.clock.advanceTo(SLOT_MS + 10);
+    assert.deepEqual(await ready(), [2 * CROWD, 0]);
+    assert.ok(asked >= 5 && asked <= 20, `asked ${asked} times`);
+  });
+
+  test('is left to the consumers when the controller may not move it on, and the next is tried again', async () => {
+    create(CROWD);
+    const { broker } = world.start();
+    const { work } = broker.queue('default');
+    let asked = 0;
+    work.promote = async () => {
+      asked += 1;
+      throw new TidemillError('BROKER_REFUSED', 'planned: no right to it');
+    };
+    await world.clock.advanceTo(SLOT_MS + 60_001);
+    assert.deepEqual(await ready(), [CROWD, 2 * CROWD]);
+    assert.equal(asked, 2);
   });
 
   test('a few slots are decided when they come', async () => {
-    await publish(world, [task('report')]);
     create(10);
     world.start();
     await world.clock.advanceTo(SLOT_MS - 1);
-    assert.equal((await pending()).delayed, 0);
+    assert.deepEqual(await ready(), [10, 0]);
   });
 
   test('a schedule whose run is still there is asked again when its slot has come, and not before', async () => {
-    await publish(world, [task('report')]);
     create(CROWD, { concurrencyPolicy: 'Forbid' });
     const { broker } = world.start();
     await world.clock.advanceTo(SLOT_MS - 50);
     const before = broker.calls.filter((call) => call === 'fire').length;
     await world.clock.advanceTo(SLOT_MS - 1);
-    assert.deepEqual(await world.decisions('s0'), ['08:00:00Z fired']);
+    assert.deepEqual(await decisions(), new Set(['08:00:00Z fired']));
     await world.clock.advanceTo(SLOT_MS + 1);
-    assert.deepEqual(await world.decisions('s0'), ['08:00:00Z fired', '08:01:00Z skipped Overlap']);
+    assert.deepEqual(await decisions(), new Set(['08:00:00Z fired', '08:01:00Z skipped Overlap']));
     assert.equal(broker.calls.filter((call) => call === 'fire').length - before, 2);
+  });
+
+  test('a broker whose clock is behind ours decides a crowd when its slot comes', async () => {
+    create(CROWD);
+    const { broker } = world.start();
+    await world.clock.advanceTo(SLOT_MS - 50);
+    broker.onFire = (requests) =>
+      world.clock.now() >= SLOT_MS
+        ? undefined
+        : Promise.resolve(
+            requests.map(() => ({
+              outcome: 'ok' as const,
+              decisions: [{ decision: 'refused' as const, why: 'future' as const }],
+            })),
+          );
+    await world.clock.advanceTo(SLOT_MS + 1);
+    assert.deepEqual(await ready(), [2 * CROWD, 0]);
+  });
+
+  test('a slot that the broker says is still ahead is asked for once a millisecond, not again and again', async () => {
+    world.store.create('a', { every: '1m' });
+    const { broker } = world.start();
+    await world.clock.advanceTo(SLOT_MS - 1);
+    let asked = 0;
+    broker.onFire = (requests) => {
+      asked += 1;
+      if (world.clock.now() >= SLOT_MS + 10) return undefined;
+      return Promise.resolve(
+        requests.map(() => ({
+          outcome: 'ok' as const,
+          decisions: [{ decision: 'refused' as const, why: 'ahead' as const }],
+        })),
+      );
+    };
+    await world.clock.advanceTo(SLOT_MS + 20);
+    assert.ok(asked >= 2 && asked <= 12, `asked ${asked} times`);
+    assert.deepEqual(await world.decisions('a'), ['08:00:00Z..08:01:00Z x2 fired']);
+  });
+
+  test('a schedule that is suspended after its slot was decided ahead runs once more, and no more', async () => {
+    create(CROWD);
+    world.start();
+    await world.clock.advanceTo(SLOT_MS - 20);
+    for (const name of NAMES) world.store.edit(name, { suspend: true });
+    await world.clock.advanceTo(SLOT_MS + 120_000);
+    assert.deepEqual(await ready(), [2 * CROWD, 0]);
+    assert.deepEqual(await decisions(), new Set(['08:00:00Z..08:01:00Z x2 fired']));
   });
 });

@@ -33,7 +33,7 @@ local function adopt(
   end
   -- Redis lost a schedule that its adopter remembers: the era goes on where it was settled.
   local settled = not schedule.is_known and tonumber(settled_ms) or nil
-  -- A slot that was decided a moment ahead stays decided: the new era begins behind it, or slots before it would be lost.
+  -- A new era that began before a slot that was decided ahead would own slots below the watermark, which nobody can decide.
   local from = settled and settled + 1 or math.max(NOW, (schedule.watermark or 0) + 1)
   begin_era(schedule, generation, suspended, spec, int(from))
   if schedule.is_known and schedule.install ~= install then write('HDEL', BASE .. 'install:' .. schedule.install, uid) end

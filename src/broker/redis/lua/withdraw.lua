@@ -18,7 +18,7 @@ for _, uid in ipairs(ARGV) do
     change_schedule(schedule, 'withdrawnAtMs', NOW_TEXT)
     write('HDEL', BASE .. 'install:' .. schedule.install, uid)
     write('ZADD', TOMBSTONES, NOW_TEXT, uid)
-    close_era(schedule)
+    close_era(schedule, NOW_TEXT)
     mailbox.drop_all_of(uid)
     withdrawn = withdrawn + 1
   end

@@ -62,6 +62,7 @@ end
 local plain_ids = {}
 
 -- Runs of a group that are ready at once, never expire and belong to no schedule: at a fraction of the cost of `add_run`.
+-- Returns where the params of the group go on.
 local function enqueue_plain(group, lane, ids, known, answers)
   local opening = 'p;0;0;0;' .. NOW_TEXT .. ';;;;;\n\n' .. group.preamble
   local params, from, fields, waiting = group.params, 1, plain_records, {}
@@ -83,19 +84,15 @@ local function enqueue_plain(group, lane, ids, known, answers)
     from = stop + 1
   end
   add_meta('pending', made)
-  if made == 0 then return end
+  if made == 0 then return from end
   local list = push_to(lane, false, made)
   local before = #list
   for index = 1, made do list[before + index] = waiting[index] end
+  return from
 end
 
--- Makes the runs of a group, unless their ids are known (`known`: their records as read before, false for none) or the queue
--- is full: one letter for each in `answers`, e (enqueued), d (duplicate) or f (full).
-local function enqueue_group(group, ids, known, answers)
-  local identity = parse_identity(string.match(group.preamble, '^[^\n]+'))
-  if identity and identity.uid == '' and group.delay_ms <= 0 and not group.expires then
-    return enqueue_plain(group, identity.lane, ids, known, answers)
-  end
+-- Runs of any other group.
+local function enqueue_each(group, ids, known, answers)
   local expires_at = group.expires and NOW + math.max(0, group.delay_ms) + group.expires
   local from = 1
   for index = group.first, group.last do
@@ -110,4 +107,15 @@ local function enqueue_group(group, ids, known, answers)
     end
     from = stop + 1
   end
+  return from
+end
+
+-- Makes the runs of a group, unless their ids are known (`known`: their records as read before, false for none) or the queue
+-- is full: one letter for each in `answers`, e (enqueued), d (duplicate) or f (full).
+local function enqueue_group(group, ids, known, answers)
+  local identity = parse_identity(string.match(group.preamble, '^[^\n]+'))
+  local is_plain = identity and identity.uid == '' and group.delay_ms <= 0 and not group.expires
+  local stop = is_plain and enqueue_plain(group, identity.lane, ids, known, answers)
+    or enqueue_each(group, ids, known, answers)
+  if stop <= #group.params then refuse('TIDEMILL_ARGUMENT', 'a group has more params than ids') end
 end

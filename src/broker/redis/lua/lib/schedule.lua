@@ -52,20 +52,20 @@ end
 
 local function change_schedule(schedule, field, text) schedule.changes[field] = text end
 
--- Ends the era in force, at now. An era that this script began is queued and not stored yet, so the last one is kept at hand.
-local function close_era(schedule)
+-- Ends the era in force. at: text of the ms. An era that this script began is queued and not stored yet, so the last one is kept at hand.
+local function close_era(schedule, at)
   local key = eras_key(schedule.uid)
   check_kind('list', key)
   schedule.last_era = schedule.last_era or call('LINDEX', key, -1) or ''
   local head, until_ms, rest = string.match(schedule.last_era, '^(%d+;%d+;)(%d*)(;.*)$')
   if not head or until_ms ~= '' then return end
-  schedule.last_era = head .. NOW_TEXT .. rest
+  schedule.last_era = head .. at .. rest
   write('LSET', key, -1, schedule.last_era)
 end
 
--- from: text of the ms at which it begins
+-- from: text of the ms at which it begins, and the one before it ends
 local function begin_era(schedule, generation, suspended, spec, from)
-  close_era(schedule)
+  close_era(schedule, from)
   local key = eras_key(schedule.uid)
   schedule.last_era = generation .. ';' .. from .. ';;' .. suspended .. ';' .. spec
   write('RPUSH', key, schedule.last_era)
