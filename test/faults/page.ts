@@ -5,7 +5,8 @@ import { format, resolveConfig } from 'prettier';
 import { ROWS_ELSEWHERE, ROWS_OPEN } from './elsewhere.ts';
 import { readRecords, type Records } from './records.ts';
 import { ROWS } from './registry.ts';
-import type { FaultRow, RowElsewhere } from './row.ts';
+import type { FaultRow, Figures, RowElsewhere } from './row.ts';
+import { readSoak } from '../soak/record.ts';
 
 export const PAGE = join(import.meta.dirname, '../../docs/reference/faults.md');
 
@@ -32,16 +33,19 @@ tried. Row 36 edits what Redis holds instead of waiting six hours.
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
+function told(figures: Figures): string {
+  return Object.entries(figures)
+    .map(([name, value]) => `${name} ${value.toLocaleString('en-GB')}`)
+    .join(', ');
+}
+
 function figuresOf(records: Records, { row }: FaultRow): string {
-  const told = (['short', 'long'] as const).flatMap((size) => {
+  const sizes = (['short', 'long'] as const).flatMap((size) => {
     const record = records[`${row} ${size}`];
     if (record === undefined) return [];
-    const figures = Object.entries(record.figures).map(
-      ([name, value]) => `${name} ${value.toLocaleString('en-GB')}`,
-    );
-    return [`**${size}**, ${record.seconds} s: ${figures.join(', ')}`];
+    return [`**${size}**, ${record.seconds} s: ${told(record.figures)}`];
   });
-  return told.length === 0 ? 'not recorded yet' : told.join('<br>');
+  return sizes.length === 0 ? 'not recorded yet' : sizes.join('<br>');
 }
 
 function rowOf(records: Records, row: FaultRow): string {
@@ -63,6 +67,7 @@ function rowElsewhere({ row, fault, injection, promise, tests }: RowElsewhere): 
 
 export async function renderPage(): Promise<string> {
   const records = readRecords();
+  const { seed, ...soak } = readSoak();
   const text = [
     HEAD,
     '## Injected by this suite\n',
@@ -77,6 +82,8 @@ export async function renderPage(): Promise<string> {
     '| row | fault | what there is |',
     '| --- | --- | --- |',
     ...ROWS_OPEN.map(({ row, fault, why }) => `| ${[String(row), fault, why].map(cell).join(' | ')} |`),
+    '\n## The last soak\n',
+    `Row 47, for half an hour: \`npm run soak -- --minutes 30 --seed ${seed} --record\` gave ${told(soak)}.`,
     '',
   ].join('\n');
   return format(text, { ...(await resolveConfig(PAGE)), parser: 'markdown' });

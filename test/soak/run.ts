@@ -1,17 +1,19 @@
 /**
- * `npm run soak -- --minutes M [--seed S] [--rate R] [--gap SECONDS] [--json]`: a fleet under mixed load while processes, Redis
+ * `npm run soak -- --minutes M [--seed S] [--rate R] [--gap SECONDS] [--json] [--record]`: a fleet under mixed load while processes, Redis
  * and the network fail at random; then the books. Exit 1 when a promise was broken.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { connectRedis } from '../../src/broker/redis/connect.ts';
 import { printJson, progress } from '../../bench/lib/report.ts';
+import { writePage } from '../faults/page.ts';
 import { RandomSource } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { Books } from './books.ts';
 import { strikeFaults } from './faults.ts';
 import { QUEUE, SoakFleet } from './fleet.ts';
 import { isAway, Load, pause } from './load.ts';
+import { keepSoak } from './record.ts';
 import { printReport, type SoakResult } from './report.ts';
 import { type Findings, violations } from './verdict.ts';
 
@@ -25,6 +27,7 @@ random. At the end every run, slot and request by hand must be accounted for. Ex
   --rate R       runs enqueued a second (default 40)
   --gap SECONDS  mean pause between two faults, of processes and of Redis each (default 8)
   --json         the last line is the result as one JSON object
+  --record       keeps the figures for docs/reference/faults.md, and writes that page
   --help         this text`;
 
 const SAMPLE_EVERY_MS = 5_000;
@@ -37,6 +40,7 @@ interface Options {
   readonly rate: number;
   readonly gapMs: number;
   readonly json: boolean;
+  readonly record: boolean;
 }
 
 function readOptions(): Options {
@@ -47,6 +51,7 @@ function readOptions(): Options {
       rate: { type: 'string', default: '40' },
       gap: { type: 'string', default: '8' },
       json: { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -62,7 +67,7 @@ function readOptions(): Options {
   };
   return {
     ...{ minutes: number('minutes'), seed: number('seed'), rate: number('rate') },
-    ...{ gapMs: number('gap') * 1_000, json: values.json },
+    ...{ gapMs: number('gap') * 1_000, json: values.json, record: values.record },
   };
 }
 
@@ -151,5 +156,9 @@ const options = readOptions();
 progress(`soak of ${options.minutes} minutes, seed ${options.seed}`);
 const result = await soak(options);
 printReport(result);
+if (options.record) {
+  keepSoak(result);
+  await writePage();
+}
 printJson(options.json, result);
 process.exitCode = result.violations.length === 0 ? 0 : 1;

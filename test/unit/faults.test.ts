@@ -7,6 +7,7 @@ import { ROWS_ELSEWHERE, ROWS_OPEN } from '../faults/elsewhere.ts';
 import { PAGE, renderPage } from '../faults/page.ts';
 import { readRecords } from '../faults/records.ts';
 import { ROWS } from '../faults/registry.ts';
+import { readSoak } from '../soak/record.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const LAST_ROW = 48;
@@ -46,6 +47,15 @@ describe('the fault matrix', () => {
       assert.ok(row !== undefined, `${key} is no row`);
       assert.deepEqual(row.judge(figures, size), [], key);
     }
+  });
+
+  test('has a recorded soak that held', () => {
+    const { minutes, lost, settledTwice, undecided, doubled, byHandUndecided, byHandDoubled } = readSoak();
+    assert.ok(minutes >= 30);
+    assert.deepEqual(
+      [lost, settledTwice, undecided, doubled, byHandUndecided, byHandDoubled],
+      Array(6).fill(0),
+    );
   });
 
   test('refuses figures of which every one is wrong', () => {
