@@ -9,6 +9,8 @@ import { Stream } from '../stream.ts';
 import { httpOf, World } from '../world.ts';
 
 const flags = ['--concurrency', '20'];
+/** A claim takes half a second there and back: with fewer runs at a time the producer would be faster. */
+const farFlags = ['--concurrency', '100'];
 const PRODUCERS = 4;
 
 export const cutEnqueues = defineRow({
@@ -139,8 +141,8 @@ export const slowNetwork = defineRow({
     await using world = await World.start(build);
     await using proxy = await FaultProxy.start(world.redis.port);
     const consumers = [
-      await world.consumer({ url: proxy.url, flags }),
-      await world.consumer({ url: proxy.url, flags }),
+      await world.consumer({ url: proxy.url, flags: farFlags }),
+      await world.consumer({ url: proxy.url, flags: farFlags }),
     ];
     proxy.delayMs = 200;
     proxy.jitterMs = 100;
