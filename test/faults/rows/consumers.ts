@@ -4,7 +4,7 @@ import { RandomSource } from '../../support/random.ts';
 import type { TidemillProcess } from '../../support/tidemill-process.ts';
 import { until } from '../../support/until.ts';
 import { defineRow } from '../row.ts';
-import { killAndRecover, QUEUE, World } from '../world.ts';
+import { inChunks, killAndRecover, QUEUE, World } from '../world.ts';
 
 const PROMISED_RECOVERY_MS = 15_000;
 const CONCURRENCY = 50;
@@ -131,7 +131,7 @@ export const poisonedRun = defineRow({
     const account = await world.account([...innocent, ...poison], 300_000);
     stopped = true;
     const failedOf = async (ids: readonly string[]): Promise<number> => {
-      const records = await Promise.all(ids.map((id) => world.client.get(id, { queue: QUEUE })));
+      const records = await inChunks(ids, (id) => world.client.get(id, { queue: QUEUE }));
       return records.filter((record) => record?.error?.reason === 'TooManyDeliveries').length;
     };
     const [poisonDeadLettered, innocentDeadLettered] = [await failedOf(poison), await failedOf(innocent)];
