@@ -1,18 +1,21 @@
-/**
- * `npm run model`: the memory broker beside a real Redis and a real Valkey, at length.
- *
- *   --steps N        operations on each server (default 100000), half of them of each kind of plan
- *   --server NAME    redis or valkey only
- *   --seed N         repeats what a failure printed
- *   --most N         longest plan (default 300)
- *   --whole          shows a failing plan as it was drawn
- *   --plant NAME     with that rule of the scripts switched off: `--plant list` names them
- */
+/** `npm run model`: the memory broker beside a real Redis and a real Valkey, at length. */
 import { parseArgs } from 'node:util';
 import { ensureServers } from '../support/ensure-servers.ts';
 import { seedFromEnvironment } from '../support/random.ts';
 import { findServers } from '../support/servers.ts';
 import { PLANTED_SCRIPTS, plantScript } from './planted-lua.ts';
+
+const HELP = `npm run model -- [flags]
+
+Puts random operations to the queue in memory and to real servers, and compares every answer. Exit 1 when they differ.
+
+  --steps N      operations on each server (default 100000), half of them of each kind of plan
+  --server NAME  redis or valkey only
+  --seed N       repeats what a failure printed
+  --most N       longest plan (default 300)
+  --whole        shows a failing plan as it was drawn
+  --plant NAME   with that rule of the scripts switched off: --plant list names them
+  --help         this text`;
 
 const { values } = parseArgs({
   options: {
@@ -22,12 +25,15 @@ const { values } = parseArgs({
     most: { type: 'string', default: '300' },
     plant: { type: 'string' },
     whole: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-if (values.plant === 'list') {
+if (values.help) {
+  print(HELP);
+} else if (values.plant === 'list') {
   for (const { name, what } of PLANTED_SCRIPTS) print(`${name.padEnd(28)} ${what}`);
 } else {
   if (values.plant !== undefined) plantScript(values.plant);

@@ -1,14 +1,17 @@
-/**
- * `npm run simulate`: many seeds, or one again.
- *
- *   --seeds N     how many (default 1000), from --from (default 1) on
- *   --seed N      this one; prints what was done, and what is left of it when all is left out that does not matter
- *   --plant NAME  with that rule of ours switched off: `--plant list` names them
- *   --json        the result as one JSON object on the last line
- */
+/** `npm run simulate`: many seeds, or one again. */
 import { parseArgs } from 'node:util';
 import { plantBug } from './plant.ts';
 import { PLANTED } from './planted.ts';
+
+const HELP = `npm run simulate -- [flags]
+
+Plays an installation on a virtual clock in which everything fails. Exit 1 when a promise was broken.
+
+  --seeds N     how many (default 1000), from --from (default 1) on
+  --seed N      this one; prints what was done, and what is left of it when all is left out that does not matter
+  --plant NAME  with that rule of ours switched off: --plant list names them
+  --json        the last line is the result as one JSON object
+  --help        this text`;
 
 const { values } = parseArgs({
   options: {
@@ -17,10 +20,13 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     plant: { type: 'string' },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
 
-if (values.plant === 'list') {
+if (values.help) {
+  process.stdout.write(`${HELP}\n`);
+} else if (values.plant === 'list') {
   for (const { name, what } of PLANTED) process.stdout.write(`${name.padEnd(28)} ${what}\n`);
 } else {
   if (values.plant !== undefined) plantBug(values.plant);
