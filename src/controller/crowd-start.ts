@@ -2,13 +2,13 @@
  * Makes runs that were decided ahead ready when their slot comes. Consumers do that for each other, but one of them has the
  * duty, and it may be dead, frozen or about to stop: a crowd must not wait for whoever takes over.
  */
-import type { ConsumerPort } from '../broker/broker.ts';
+import { type ConsumerPort, FUTURE_SLOT_TOLERANCE_MS } from '../broker/broker.ts';
 import { Alarm } from './alarm.ts';
 import type { EngineContext } from './engine-context.ts';
 
 /** While nothing is expected. */
 const LONGEST_WAIT_MS = 60_000;
-/** The broker's clock is that much behind our estimate, or a little more: then asked again. */
+/** Pause before a broker is asked again whose clock is a little behind our estimate. */
 const EARLY_MS = 1;
 
 export class CrowdStart {
@@ -50,11 +50,13 @@ export class CrowdStart {
   /** If this process dies here, a consumer does it, at the latest when it looks by itself: within 5 s. */
   async #start(nowMs: number, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#context;
+    // A clock that is further behind was set back: the slots may be hours away again.
+    const untilMs = clock.monotonic() + FUTURE_SLOT_TOLERANCE_MS;
     for (const slotMs of this.#expected) if (slotMs <= nowMs) this.#expected.delete(slotMs);
     try {
       while (!signal.aborted) {
         const { promoted, expired, dropped, more, nextDueAtMs = Infinity } = await this.#work.promote();
-        const isEarly = !more && nextDueAtMs <= nowMs;
+        const isEarly = !more && nextDueAtMs <= nowMs && clock.monotonic() < untilMs;
         if (isEarly) await clock.sleep(EARLY_MS, signal);
         else if (!more || promoted + expired + dropped === 0) break;
       }

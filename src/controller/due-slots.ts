@@ -2,6 +2,7 @@
  * Which schedule is looked at next, and when. Where many are due at the same moment, those whose slot may be decided before it
  * comes are handed out a little early, so that their runs stand ready when it does.
  */
+import { FUTURE_SLOT_TOLERANCE_MS } from '../broker/broker.ts';
 import { DueHeap } from './due-heap.ts';
 
 export interface EarlyDecision {
@@ -12,7 +13,14 @@ export interface EarlyDecision {
   readonly withinMs: number;
 }
 
-export const DEFAULT_EARLY_DECISION: EarlyDecision = { aheadMs: 40, crowd: 32, withinMs: 10 };
+/** How far our estimate of the broker's clock may be fast without a slot being refused as too far ahead. */
+const CLOCK_ERROR_MS = 10;
+
+export const DEFAULT_EARLY_DECISION: EarlyDecision = {
+  aheadMs: FUTURE_SLOT_TOLERANCE_MS - CLOCK_ERROR_MS,
+  crowd: 32,
+  withinMs: 10,
+};
 
 export class DueSlots<K> {
   readonly #early: EarlyDecision;

@@ -296,8 +296,9 @@ export class QueueLane {
         entry.planned = true;
         if (entry.settledMs > nowMs) this.#crowdStart.expect(entry.settledMs);
         // Slots of an object that cannot fire are not decided early: until they come, it may be mended.
-        if (fired.atMs !== undefined)
-          this.#due[entry.verdict.kind === 'misses' ? 'set' : 'setSlot'](key, fired.atMs);
+        if (fired.atMs === undefined) break;
+        if (entry.verdict.kind === 'misses') this.#due.set(key, fired.atMs);
+        else this.#due.setSlot(key, fired.atMs);
         break;
       case 'opposed':
         entry.nextMs = fired.slotMs;

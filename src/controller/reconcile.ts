@@ -96,8 +96,9 @@ export function owedBy(
 ): Owed {
   if (definition.timing.kind !== 'timing' || definition.suspended) return { entries: [], nextMs: undefined };
   const { startingDeadlineMs } = definition.timing.policy;
-  const until = verdict.kind === 'misses' ? { nowMs } : { nowMs, horizonMs };
-  const { owed, nextMs } = plan({ ...definition.timing, uid: object.uid, sinceMs: settledMs, ...until });
+  const untilMs = verdict.kind === 'misses' ? nowMs : horizonMs;
+  const span = { sinceMs: settledMs, nowMs, horizonMs: untilMs };
+  const { owed, nextMs } = plan({ ...definition.timing, uid: object.uid, ...span });
   // An object that cannot fire still owes an answer for each slot, or nobody could tell why it did not run.
   return {
     entries:

@@ -249,12 +249,18 @@ export function describeFiring(createHarness: CreateHarness): void {
       const schedule = await Schedule.adopted(harness);
       const { queue } = schedule;
       await adopt(queue, { uid: 'jittered' });
-      const aheadMs = await whileAhead(harness, (slotMs) =>
-        queue.schedules.fire([
+      const aheadMs = await whileAhead(harness, async (slotMs) => {
+        const replies = await queue.schedules.fire([
           firing([slot(slotMs)]),
           { ...firing([slot(slotMs, 5_000)], { run: templateOf('jittered') }), uid: 'jittered' },
-        ]),
-      );
+        ]);
+        return () => {
+          for (const { outcome, ...reply } of replies) {
+            assert.equal(outcome, 'ok');
+            assert.deepEqual('decisions' in reply && decisionsOf(reply.decisions), ['fired']);
+          }
+        };
+      });
       const [plain, jittered] = await Promise.all(
         [UID, 'jittered'].map((uid) => queue.runs.get(slotRunId(uid, aheadMs))),
       );

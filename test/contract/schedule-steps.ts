@@ -93,19 +93,19 @@ const AHEAD_MS = 45;
 const ATTEMPTS = 50;
 
 /**
- * Does something about a slot that is a little ahead, again with another slot when that one came meanwhile, and then asserts
- * what it returned.
+ * Does something about a slot that is a little ahead, again with another slot when that one came meanwhile, and then calls the
+ * assertions that it returned.
  * @returns the slot that was ahead until all was done
  */
 export async function whileAhead(
   { broker }: Harness,
-  act: (slotMs: number) => Promise<(() => void) | object>,
+  act: (slotMs: number) => Promise<() => void>,
 ): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const slotMs = (await broker.now()) + AHEAD_MS;
     const check = await act(slotMs);
     if ((await broker.now()) >= slotMs) continue;
-    if (typeof check === 'function') check();
+    check();
     return slotMs;
   }
   throw new Error(`nothing was done within ${AHEAD_MS} ms`);

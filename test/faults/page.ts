@@ -67,7 +67,7 @@ function rowElsewhere({ row, fault, injection, promise, tests }: RowElsewhere): 
 
 export async function renderPage(): Promise<string> {
   const records = readRecords();
-  const { seed, ...soak } = readSoak();
+  const { seed, minutes, ...soak } = readSoak();
   const text = [
     HEAD,
     '## Injected by this suite\n',
@@ -83,7 +83,7 @@ export async function renderPage(): Promise<string> {
     '| --- | --- | --- |',
     ...ROWS_OPEN.map(({ row, fault, why }) => `| ${[String(row), fault, why].map(cell).join(' | ')} |`),
     '\n## The last soak\n',
-    `Row 47, for half an hour: \`npm run soak -- --minutes 30 --seed ${seed} --record\` gave ${told(soak)}.`,
+    `Row 47: \`npm run soak -- --minutes ${minutes} --seed ${seed} --record\` gave ${told(soak)}.`,
     '',
   ].join('\n');
   return format(text, { ...(await resolveConfig(PAGE)), parser: 'markdown' });

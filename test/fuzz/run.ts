@@ -1,22 +1,19 @@
-/**
- * `npm run fuzz -- [NAME...] [--inputs N] [--seed S] [--at INDEX]`: throws a million inputs at each parser, or at those that
- * are named. `--at` shows one input again, as a finding names it. Exit code 1 with any finding.
- */
+/** `npm run fuzz`: throws a million inputs at each parser, or at those that are named. */
 import { parseArgs } from 'node:util';
 import { fuzz, inputAt, reportText } from './fuzz.ts';
 import { TARGETS } from './targets.ts';
 
+const DEFAULT_INPUTS = 1_000_000;
 const HELP = `npm run fuzz -- [NAME...] [flags]
 
 Throws inputs at parsers and looks for crashes, slow answers and what leaks. Exit 1 with any finding.
 
   NAME           ${TARGETS.map(({ name }) => name).join(', ')} (default: all)
-  --inputs N     how many for each (default 1000000; a million manifests take a quarter of an hour)
+  --inputs N     how many for each (default ${DEFAULT_INPUTS}; a million manifests take a quarter of an hour)
   --seed S       what is drawn (default: a new one, which is printed)
   --at INDEX     shows one input again, as a finding names it
   --help         this text`;
 
-const DEFAULT_INPUTS = 1_000_000;
 /** Told in between: a million manifests take a quarter of an hour. */
 const REPORTED_EVERY = 100_000;
 

@@ -57,11 +57,11 @@ export function beginEra(entry: ScheduleEntry, request: AdoptRequest, nowMs: num
   const isUnknown = entry.eras.length === 0;
   if (isUnknown && request.handledRequest !== undefined) remember(entry, request.handledRequest);
   // Its adopter remembers what we lost: the era goes on where it was settled.
-  if (isUnknown && settledThroughMs !== undefined) entry.watermarkMs = settledThroughMs;
+  const isRestored = isUnknown && settledThroughMs !== undefined;
+  if (isRestored) entry.watermarkMs = settledThroughMs;
   // A new era that began before a slot that was decided ahead would own slots below the watermark, which nobody can decide.
   const afterDecidedMs = (entry.watermarkMs ?? -Infinity) + 1;
-  const isRestored = isUnknown && settledThroughMs !== undefined;
-  const fromMs = isRestored ? settledThroughMs + 1 : Math.max(nowMs, afterDecidedMs);
+  const fromMs = isRestored ? afterDecidedMs : Math.max(nowMs, afterDecidedMs);
   closeEra(entry, fromMs);
   entry.eras.push({ generation, fromMs, suspended, spec });
   if (entry.eras.length > ERA_CAP) entry.eras.shift();

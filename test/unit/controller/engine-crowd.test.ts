@@ -56,6 +56,18 @@ describe('a crowd of slots', () => {
     assert.ok(asked >= 5 && asked <= 20, `asked ${asked} times`);
   });
 
+  test('is not asked for again and again when the broker’s clock was set back', async () => {
+    create(CROWD);
+    const { broker } = world.start();
+    let asked = 0;
+    broker.queue('default').work.promote = async () => {
+      asked += 1;
+      return { promoted: 0, expired: 0, dropped: 0, more: false, nextDueAtMs: SLOT_MS };
+    };
+    await world.clock.advanceTo(SLOT_MS + 30_000);
+    assert.ok(asked >= 5 && asked <= 60, `asked ${asked} times`);
+  });
+
   test('is left to the consumers when the controller may not move it on, and the next is tried again', async () => {
     create(CROWD);
     const { broker } = world.start();

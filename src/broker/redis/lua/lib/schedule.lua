@@ -52,7 +52,8 @@ end
 
 local function change_schedule(schedule, field, text) schedule.changes[field] = text end
 
--- Ends the era in force. at: text of the ms. An era that this script began is queued and not stored yet, so the last one is kept at hand.
+-- Ends the era in force. at: text of the ms. An era that this script began is queued and not stored yet, so the last one is
+-- kept at hand.
 local function close_era(schedule, at)
   local key = eras_key(schedule.uid)
   check_kind('list', key)
