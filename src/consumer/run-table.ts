@@ -1,10 +1,10 @@
 /** The runs of one queue that this consumer holds, from the claim to the answer of the settle. */
 import type { ClaimedRun } from '../broker/broker.ts';
+import { LinkedList, type ListNode } from '../runtime/linked-list.ts';
 import type { RunRecord } from '../task/run.ts';
 import type { Execution } from './execute.ts';
 
 export interface HeldRun {
-  readonly key: string;
   readonly id: string;
   readonly token: string;
   /** Who holds it: a settle under another incarnation would be refused. */
@@ -16,6 +16,8 @@ export interface HeldRun {
   execution?: Execution;
   /** Its settlement was sent before, with no answer: an `unknown` now says nothing about a lost lease. */
   sentBefore: boolean;
+  /** Where the table keeps it. */
+  place?: ListNode<HeldRun>;
 }
 
 /** What names one hand-out: the same run may come back later under another token. */
@@ -24,18 +26,18 @@ export function handOutKey(run: { readonly id: string; readonly token: string })
 }
 
 export class RunTable {
-  readonly #runs = new Map<string, HeldRun>();
+  readonly #runs = new LinkedList<HeldRun>();
   #whenEmpty: (() => void)[] = [];
 
   get size(): number {
-    return this.#runs.size;
+    return this.#runs.length;
   }
 
   add(claimed: ClaimedRun, incarnation: string): HeldRun {
     const { id } = claimed.record;
     const { token } = claimed;
     return this.#put({
-      ...{ id, token, key: handOutKey({ id, token }) },
+      ...{ id, token },
       incarnation,
       record: claimed.record,
       state: 'waiting',
@@ -47,7 +49,7 @@ export class RunTable {
   addOrphan(orphan: { readonly id: string; readonly token: string }, incarnation: string): HeldRun {
     const { id, token } = orphan;
     return this.#put({
-      ...{ id, token, key: handOutKey({ id, token }) },
+      ...{ id, token },
       incarnation,
       record: undefined,
       state: 'settling',
@@ -56,14 +58,13 @@ export class RunTable {
   }
 
   has(run: HeldRun): boolean {
-    return this.#runs.get(run.key) === run;
+    return run.place?.owner === this.#runs;
   }
 
   /** False when it was gone before: settled, or lost. */
   remove(run: HeldRun): boolean {
-    if (!this.has(run)) return false;
-    this.#runs.delete(run.key);
-    if (this.#runs.size === 0) {
+    if (run.place === undefined || !this.#runs.remove(run.place)) return false;
+    if (this.#runs.length === 0) {
       for (const resolve of this.#whenEmpty) resolve();
       this.#whenEmpty = [];
     }
@@ -71,7 +72,7 @@ export class RunTable {
   }
 
   all(): HeldRun[] {
-    return [...this.#runs.values()];
+    return [...this.#runs];
   }
 
   withId(id: string): HeldRun[] {
@@ -80,11 +81,11 @@ export class RunTable {
 
   /** Resolves once nothing is held. */
   async empty(): Promise<void> {
-    if (this.#runs.size > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+    if (this.#runs.length > 0) await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
   }
 
   #put(run: HeldRun): HeldRun {
-    this.#runs.set(run.key, run);
+    run.place = this.#runs.pushBack(run);
     return run;
   }
 }

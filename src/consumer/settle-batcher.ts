@@ -25,7 +25,7 @@ export class SettleBatcher {
   #waiting: SettleEntry[] = [];
   /** Sent with an unknown outcome: the broker must say what it holds. */
   #doubtful: SettleEntry[] = [];
-  readonly #inFlight = new Set<SettleBatch>();
+  #inFlight: readonly SettleBatch[] = [];
   #timer: Timer | undefined;
   #limit = SETTLE_BATCH;
   #unansweredMs: number | undefined;
@@ -70,17 +70,17 @@ export class SettleBatcher {
     this.#disarm();
     const batch = { entries: this.#waiting.splice(0, this.#limit), sentMs: this.#clock.monotonic() };
     if (batch.entries.length > 0) {
-      this.#inFlight.add(batch);
+      this.#inFlight = [...this.#inFlight, batch];
       this.#unansweredMs ??= batch.sentMs;
     }
     return batch;
   }
 
   answered(batch: SettleBatch): void {
-    this.#inFlight.delete(batch);
+    this.#landed(batch);
     if (batch.entries.length === 0) return;
     this.#limit = Math.min(SETTLE_BATCH, this.#limit * 2);
-    const sentTimes = [...this.#inFlight].map((other) => other.sentMs);
+    const sentTimes = this.#inFlight.map((other) => other.sentMs);
     this.#unansweredMs = sentTimes.length === 0 ? undefined : Math.min(...sentTimes);
   }
 
@@ -89,7 +89,7 @@ export class SettleBatcher {
    * that the broker cannot take does not stop the others.
    */
   refused(batch: SettleBatch): void {
-    this.#inFlight.delete(batch);
+    this.#landed(batch);
     if (batch.entries.length === 0) return;
     this.#limit = Math.max(1, Math.floor(this.#limit / 2));
     this.#waiting.push(...batch.entries);
@@ -97,7 +97,7 @@ export class SettleBatcher {
 
   /** The call may or may not have settled them: they wait for `resolveDoubt`. */
   lostReply(batch: SettleBatch): void {
-    this.#inFlight.delete(batch);
+    this.#landed(batch);
     for (const entry of batch.entries) entry.run.sentBefore = true;
     this.#doubtful.push(...batch.entries);
   }
@@ -108,7 +108,7 @@ export class SettleBatcher {
     this.#doubtful = [];
     const [again, gone] = [doubtful.filter(isHeld), doubtful.filter((entry) => !isHeld(entry))];
     this.#waiting.unshift(...again);
-    if (this.#waiting.length === 0 && this.#inFlight.size === 0) this.#unansweredMs = undefined;
+    if (this.#waiting.length === 0 && this.#inFlight.length === 0) this.#unansweredMs = undefined;
     this.arm();
     return gone;
 
@@ -121,8 +121,12 @@ export class SettleBatcher {
   drop(isLost: (run: HeldRun) => boolean): void {
     this.#waiting = this.#waiting.filter((entry) => !isLost(entry.run));
     this.#doubtful = this.#doubtful.filter((entry) => !isLost(entry.run));
-    if (this.#waiting.length + this.#doubtful.length + this.#inFlight.size === 0)
+    if (this.#waiting.length + this.#doubtful.length + this.#inFlight.length === 0)
       this.#unansweredMs = undefined;
+  }
+
+  #landed(batch: SettleBatch): void {
+    this.#inFlight = this.#inFlight.filter((other) => other !== batch);
   }
 
   [Symbol.dispose](): void {

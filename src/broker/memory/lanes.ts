@@ -1,6 +1,6 @@
 /** Lanes and the order between them: fair between tasks, weighted between priorities, and no lane starved. */
 import { EXECUTORS, PRIORITIES, type Executor, type Priority } from '../../task/run.ts';
-import { LinkedList } from './linked-list.ts';
+import { LinkedList } from '../../runtime/linked-list.ts';
 import type { Run } from './run.ts';
 import type { TaskTable } from './task-table.ts';
 

@@ -1,6 +1,6 @@
 /** How long ended runs are kept: by age and by bytes, failures apart from the rest so that successes never push them out. */
 import type { QueueSettings } from '../broker.ts';
-import { LinkedList } from './linked-list.ts';
+import { LinkedList } from '../../runtime/linked-list.ts';
 import type { Run } from './run.ts';
 
 /** What a record costs beside its texts: a rough figure, alike for every run. */

@@ -1,6 +1,6 @@
 /** A run inside the memory broker: the record plus where it stands. */
 import type { Priority, RunError, RunOptions, RunRecord, RunState } from '../../task/run.ts';
-import type { ListNode } from './linked-list.ts';
+import type { ListNode } from '../../runtime/linked-list.ts';
 
 export interface Run {
   readonly id: string;

@@ -7,6 +7,7 @@
  */
 import { systemClock, type Clock, type Timer } from '../../runtime/clock.ts';
 import { TidemillError } from '../../runtime/errors.ts';
+import { LinkedList } from '../../runtime/linked-list.ts';
 import { createClient, type RedisAddress, type RedisClient } from './client.ts';
 import { isReplyError, isUnsent, toBrokerError, withoutCommand } from './reply-errors.ts';
 
@@ -28,7 +29,7 @@ interface PendingCall {
   readonly doing: string;
   readonly deadlineMs: number;
   readonly start: () => void;
-  readonly reject: (error: TidemillError) => void;
+  readonly giveUp: (error: TidemillError) => void;
   isSent: boolean;
 }
 
@@ -36,7 +37,7 @@ export class Connection implements AsyncDisposable {
   readonly #client: RedisClient;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #pending = new Set<PendingCall>();
+  readonly #pending = new LinkedList<PendingCall>();
   #sweep: Timer | undefined;
   #idleLook: Timer | undefined;
   #answeredAtMs = 0;
@@ -80,7 +81,7 @@ export class Connection implements AsyncDisposable {
    */
   call<T>(doing: string, send: (client: RedisClient) => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     if (this.#isClosed) return Promise.reject(closedError(doing));
-    if (this.#pending.size >= MOST_PENDING) {
+    if (this.#pending.length >= MOST_PENDING) {
       const message = `${doing}: ${MOST_PENDING} calls to Redis wait for an answer; this one was not sent`;
       return Promise.reject(new TidemillError('BROKER_UNAVAILABLE', message));
     }
@@ -88,7 +89,7 @@ export class Connection implements AsyncDisposable {
       const settle =
         <V>(finish: (value: V) => void, isAnswer: boolean) =>
         (value: V): void => {
-          if (!this.#pending.delete(call)) return;
+          if (!this.#pending.remove(place)) return;
           if (isAnswer) this.#onAnswer();
           finish(value);
         };
@@ -96,7 +97,7 @@ export class Connection implements AsyncDisposable {
         doing,
         deadlineMs: this.#clock.monotonic() + timeoutMs,
         isSent: false,
-        reject,
+        giveUp: settle(reject, false),
         start: () => {
           call.isSent = true;
           send(this.#client).then(settle(resolve, true), (error: unknown) => {
@@ -106,7 +107,7 @@ export class Connection implements AsyncDisposable {
           });
         },
       };
-      this.#pending.add(call);
+      const place = this.#pending.pushBack(call);
       this.#armSweep();
       if (this.#isReady) call.start();
     });
@@ -143,7 +144,7 @@ export class Connection implements AsyncDisposable {
       .after(IDLE_LOOK_MS, () => {
         const idleMs = this.#clock.monotonic() - this.#answeredAtMs;
         // TIME and not PING: a user whose rights were cut to what we need has it.
-        if (this.#pending.size === 0 && idleMs >= IDLE_MS)
+        if (this.#pending.length === 0 && idleMs >= IDLE_MS)
           this.call('look after an idle connection', (client) => client.time()).catch(() => undefined);
         this.#watchIdleness();
       })
@@ -183,7 +184,7 @@ export class Connection implements AsyncDisposable {
         this.#rejectOverdue();
         this.#giveUpHandshake();
       }
-      if (this.#pending.size > 0) this.#armSweep(isLate);
+      if (this.#pending.length > 0) this.#armSweep(isLate);
     });
   }
 
@@ -213,11 +214,7 @@ export class Connection implements AsyncDisposable {
   }
 
   #rejectWhere(isOver: (call: PendingCall) => boolean, errorFor: (doing: string) => TidemillError): void {
-    for (const call of [...this.#pending]) {
-      if (!isOver(call)) continue;
-      this.#pending.delete(call);
-      call.reject(errorFor(call.doing));
-    }
+    for (const call of [...this.#pending]) if (isOver(call)) call.giveUp(errorFor(call.doing));
   }
 }
 

@@ -1,4 +1,9 @@
-/** A list with O(1) removal anywhere, because cancelling one of a million waiting runs must not walk past the others. */
+/**
+ * A list with O(1) removal anywhere, because cancelling one of a million waiting runs must not walk past the others.
+ *
+ * Also for what comes and goes thousands of times a second: V8 gives a `Set` or `Map` a new table every few changes, and each
+ * old table keeps a link to the next. Once one has grown old, all that ever stood in those after it outlives every scavenge.
+ */
 
 export interface ListNode<T> {
   readonly value: T;
@@ -39,19 +44,29 @@ export class LinkedList<T> implements Iterable<T> {
     return node;
   }
 
-  /** Removing a node twice, or one of another list, changes nothing. */
-  remove(node: ListNode<T>): void {
-    if (node.owner !== this) return;
+  /** False for a node that is gone already, or of another list: nothing changes then. */
+  remove(node: ListNode<T>): boolean {
+    if (node.owner !== this) return false;
     if (node.previous === undefined) this.#first = node.next;
     else node.previous.next = node.next;
     if (node.next === undefined) this.#last = node.previous;
     else node.next.previous = node.previous;
+    // A removed node that has grown old must not keep the young one that followed it.
+    node.previous = undefined;
+    node.next = undefined;
     node.owner = undefined;
     this.#length -= 1;
+    return true;
   }
 
+  /** From the first to the last. The one just seen may be removed meanwhile, no other. */
   *[Symbol.iterator](): Iterator<T> {
-    for (let node = this.#first; node !== undefined; node = node.next) yield node.value;
+    let node = this.#first;
+    while (node !== undefined) {
+      const { value, next }: ListNode<T> = node;
+      yield value;
+      node = next;
+    }
   }
 
   /** From the last to the first. */
