@@ -155,12 +155,13 @@ export class ClaimLoop {
   #wanted(): Wanted & { readonly ahead: number } {
     const { slots, queue, calls, cpuReady } = this.#options;
     if (calls.settlements.waiting >= SETTLE_BACKLOG) return { io: 0, cpu: 0, ahead: 0 };
-    const ahead = this.#prefetch.allowance(slots.io.total) - this.#ahead.length;
+    const allowance = this.#prefetch.allowance(slots.io.total);
+    const half = Math.ceil(allowance / 2);
     return {
       io: slots.io.available(queue),
       cpu: cpuReady() ? slots.cpu.available(queue) : 0,
       // Refilled by halves, so that a slot that comes free does not cost a call of its own.
-      ahead: this.#moreReady && ahead * 2 > this.#prefetch.allowance(slots.io.total) ? ahead : 0,
+      ahead: this.#moreReady && allowance - this.#ahead.length >= half ? half : 0,
     };
   }
 

@@ -2,8 +2,8 @@
 
 /** A run claimed ahead should start within this time. */
 const PREFETCH_MS = 50;
-/** Measured: more only hurts. */
-const PREFETCH_LIMIT = 256;
+/** Measured: with half of it Redis waits for a consumer of very short runs. */
+const PREFETCH_LIMIT = 512;
 /** A run that waited longer than this goes back: the mean did not foresee the runs before it. */
 export const PREFETCH_GIVE_BACK_MS = 1_000;
 /** Weight of the newest duration in the mean: it follows a change within a few dozen runs. */

@@ -157,7 +157,7 @@ test('runs are claimed ahead only as many as should start within 50 ms', () => {
   assert.equal(prefetch.allowance(100), 0, 'nothing is known yet');
   prefetch.observe(10);
   assert.equal(prefetch.allowance(4), 20);
-  assert.equal(prefetch.allowance(1_000), 256, 'more does not help');
+  assert.equal(prefetch.allowance(1_000), 512, 'more does not help');
   prefetch.observe(60_000);
   assert.equal(prefetch.allowance(100), 0, 'one slow run is enough to stop it');
 });
