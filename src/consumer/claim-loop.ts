@@ -37,6 +37,8 @@ export interface ClaimLoopOptions {
 }
 
 const CLAIMS_PER_TURN = 8;
+/** Runs in one claim. Of more the broker hands out none while we start them, and we start none while it hands them out. */
+const MOST_CLAIMED = 256;
 
 const turnOfTheLoop = (): Promise<void> =>
   new Promise((resolve) => {
@@ -143,13 +145,17 @@ export class ClaimLoop {
     this.#needsSlot = false;
   }
 
-  /** A few slots of many came free: others follow within a moment, and one call does for all. */
+  /**
+   * A few slots of many came free: others follow within a moment, and one call does for all. Not where so many are claimed
+   * ahead that the call is large anyway.
+   */
   async #gatherSlots(signal: AbortSignal): Promise<void> {
     const { slots, queue, clock } = this.#options;
     const free = slots.io.available(queue);
     const enough = Math.ceil(slots.io.total / 4);
     const cpuIsDue = slots.cpu.isHungry(queue) && slots.cpu.available(queue) > 0;
-    if (free > 0 && free < enough && !cpuIsDue) await clock.sleep(SETTLE_FLUSH_MS, signal);
+    const claimsMany = this.#moreReady && this.#prefetch.allowance(slots.io.total) >= enough;
+    if (free > 0 && free < enough && !cpuIsDue && !claimsMany) await clock.sleep(SETTLE_FLUSH_MS, signal);
   }
 
   #wanted(): Wanted & { readonly ahead: number } {
@@ -157,11 +163,13 @@ export class ClaimLoop {
     if (calls.settlements.waiting >= SETTLE_BACKLOG) return { io: 0, cpu: 0, ahead: 0 };
     const allowance = this.#prefetch.allowance(slots.io.total);
     const half = Math.ceil(allowance / 2);
+    const io = Math.min(MOST_CLAIMED, slots.io.available(queue));
+    // Refilled by halves, so that a slot that comes free does not cost a call of its own.
+    const isLow = this.#moreReady && allowance - this.#ahead.length >= half;
     return {
-      io: slots.io.available(queue),
+      io,
       cpu: cpuReady() ? slots.cpu.available(queue) : 0,
-      // Refilled by halves, so that a slot that comes free does not cost a call of its own.
-      ahead: this.#moreReady && allowance - this.#ahead.length >= half ? half : 0,
+      ahead: isLow ? Math.min(half, MOST_CLAIMED - io) : 0,
     };
   }
 
