@@ -37,7 +37,8 @@ export class RunTable {
     const { id } = claimed.record;
     const { token } = claimed;
     return this.#put({
-      ...{ id, token },
+      id,
+      token,
       incarnation,
       record: claimed.record,
       state: 'waiting',
@@ -49,7 +50,8 @@ export class RunTable {
   addOrphan(orphan: { readonly id: string; readonly token: string }, incarnation: string): HeldRun {
     const { id, token } = orphan;
     return this.#put({
-      ...{ id, token },
+      id,
+      token,
       incarnation,
       record: undefined,
       state: 'settling',
