@@ -242,6 +242,8 @@ export class ClaimLoop {
       await this.#waitForSlot(signal);
       return;
     }
+    // To wait is a call to the broker: the bodies that were just started come first.
+    if (reply.claimed.length > 0) await turnOfTheLoop();
     this.#needsSlot = reply.moreReady;
     const { signal: nudged, done } = this.#nudge.arm();
     await work.waitForWork(reply.wakeCursor, idleMs, AbortSignal.any([signal, nudged]));

@@ -47,3 +47,24 @@ test('a consumer of short runs claims on at once, whether few or many of its slo
   for (let turn = 0; turn < 500 && seen.finished.length < 5_100; turn += 1) await setImmediate();
   assert.equal(seen.finished.length, 5_100, `${claims.length} claims`);
 });
+
+test('a run begins before its consumer turns to the broker to wait for the next', async () => {
+  const order: string[] = [];
+  const noted = defineTask({
+    name: 'noted',
+    run: () => {
+      order.push('body');
+    },
+  });
+  await using world = new ConsumerWorld([noted]);
+  await world.start();
+  const { work } = world.broker.queue('default');
+  const wait = work.waitForWork.bind(work);
+  work.waitForWork = (...request) => {
+    order.push('wait');
+    return wait(...request);
+  };
+  await world.enqueue('noted');
+  await world.until(() => order.length >= 2, 1_000);
+  assert.deepEqual(order.slice(0, 2), ['body', 'wait']);
+});
