@@ -59,7 +59,7 @@ export class Refusals {
     const { entry } = refusal;
     try {
       const live = await this.#context.source.readLive(key);
-      entry.forced = live !== undefined && mustForce(refusal, live);
+      entry.forced = live !== undefined && mustForce(entry.object, live, refusal);
       this.#refusals.delete(key);
       this.#resolved(key);
     } catch (error) {
@@ -73,10 +73,16 @@ export class Refusals {
 }
 
 /**
- * Whether the live object takes precedence over what the broker knows: it is the very one that was refused, so the source
- * was set back (a restored etcd); or it lives although it was withdrawn.
+ * Whether the live object takes precedence over what the broker knows: it is the one that we have, and older than what the
+ * broker told, so the source was set back (a restored etcd); or it lives although it was withdrawn. An object that was
+ * edited since the refusal is older than nothing: by force it would undo what another engine adopted meanwhile.
  */
-function mustForce({ entry, generation, withdrawn }: StaleEntry, live: ScheduledObject): boolean {
-  if (live.uid !== entry.object.uid || live.deletedAt !== undefined) return false;
-  return live.generation === entry.object.generation || (withdrawn && live.generation > generation);
+export function mustForce(
+  ours: ScheduledObject,
+  live: ScheduledObject,
+  { generation, withdrawn }: Pick<StaleEntry, 'generation' | 'withdrawn'>,
+): boolean {
+  if (live.uid !== ours.uid || live.deletedAt !== undefined) return false;
+  if (withdrawn) return live.generation === ours.generation || live.generation > generation;
+  return live.generation === ours.generation && live.generation < generation;
 }

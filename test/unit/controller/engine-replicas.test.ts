@@ -1,6 +1,7 @@
 /** Several engines on one broker, some with an old view of the objects. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { mustForce } from '../../../src/controller/refusals.ts';
 import { createWorld, type World } from '../../support/schedule-world.ts';
 import { slotsOf } from '../../support/slot-account.ts';
 
@@ -102,6 +103,23 @@ describe('several schedule engines', () => {
       decided.reduce((sum, { count }) => sum + count, 0),
       slotsOf('1s', edited.fromMs, edited.untilMs).length,
     );
+  });
+
+  test('an object is forced upon the broker only where it was read again and is older than what the broker knows', () => {
+    const first = world.store.create('a', { every: '10s' });
+    const second = world.store.edit('a', { every: '20s' });
+    const known = { generation: 2, withdrawn: false };
+    assert.equal(mustForce(first, first, known), true, 'the source was set back');
+    assert.equal(mustForce(first, second, known), false, 'ours is old');
+    assert.equal(
+      mustForce(second, second, known),
+      false,
+      'ours came while the refusal of the first was looked into',
+    );
+    assert.equal(mustForce(second, second, { generation: 3, withdrawn: false }), true);
+    assert.equal(mustForce(second, second, { generation: 2, withdrawn: true }), true, 'it lives');
+    assert.equal(mustForce(first, { ...first, uid: 'another' }, known), false);
+    assert.equal(mustForce(first, { ...first, deletedAt: 1 }, known), false);
   });
 
   test('a live object that was withdrawn by mistake is adopted again', async () => {
