@@ -91,10 +91,7 @@ export class LaneObjects {
       return;
     }
     if (known.verdict.reason !== verdict.reason) known.verdictSinceMs = nowMs;
-    if (known.object.generation !== object.generation) {
-      known.planned = false;
-      known.forced = false; // judged of the object before
-    }
+    if (known.object.generation !== object.generation) known.planned = false;
     known.object = object;
     known.definition = withPriority;
     known.verdict = verdict;

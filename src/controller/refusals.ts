@@ -74,8 +74,8 @@ export class Refusals {
 
 /**
  * Whether the live object takes precedence over what the broker knows: it is the one that we have, and older than what the
- * broker told, so the source was set back (a restored etcd); or it lives although it was withdrawn. An object that was
- * edited since the refusal is older than nothing: by force it would undo what another engine adopted meanwhile.
+ * broker told, so the source was set back (a restored etcd); or it lives although it was withdrawn. What the edit brought that
+ * the broker told of is not older: forced, it would undo the next edit, which another engine may have adopted meanwhile.
  */
 export function mustForce(
   ours: ScheduledObject,
