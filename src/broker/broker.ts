@@ -176,6 +176,9 @@ export interface CycleRequest {
   readonly claim?: { readonly io: number; readonly cpu: number };
 }
 
+/** A cycle that settles nothing. */
+export type ClaimRequest = Required<Omit<CycleRequest, 'settle'>>;
+
 export interface CycleReply {
   /** `gone`: the incarnation was ended; it holds nothing, all settles are `unknown`, nothing was claimed. Register a new one. */
   readonly lease: 'held' | 'gone';
@@ -242,6 +245,17 @@ export interface ConsumerPort {
   }>;
   /** Resolves when there may be work since `cursor`, after `maxWaitMs`, or when the signal aborts. Never rejects. */
   waitForWork(cursor: string, maxWaitMs: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Waits as `waitForWork` does and then claims, in one trip to the broker: a run that comes is handed over with the wake-up.
+   * When the signal aborts the claim is called off; one that was made just before is answered all the same.
+   * @returns `undefined` when nothing was claimed: it was called off, or the lease is gone
+   */
+  claimWhenWoken(
+    cursor: string,
+    request: ClaimRequest,
+    maxWaitMs: number,
+    signal: AbortSignal,
+  ): Promise<CycleReply | undefined>;
   /** Ends this incarnation's registration. What it still holds goes back with no attempt used. */
   leave(incarnation: string): Promise<void>;
 }

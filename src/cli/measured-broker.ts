@@ -29,7 +29,7 @@ export interface BrokerWatch {
 }
 
 /** Calls that wait on purpose: their time says nothing about Redis. */
-const WAITING: ReadonlySet<PropertyKey> = new Set(['waitForEnd', 'waitForWork']);
+const WAITING: ReadonlySet<PropertyKey> = new Set(['waitForEnd', 'waitForWork', 'claimWhenWoken']);
 
 export class MeasuredBroker implements Broker {
   readonly #broker: Broker;

@@ -65,6 +65,8 @@ export class ClaimLoop {
   /** The last claim left work behind. */
   #moreReady = false;
   #claims = 0;
+  /** While the loop waits for work: what its claim asks for, or would ask for if it waited in the broker. */
+  #asked: Wanted | undefined;
 
   constructor(options: ClaimLoopOptions) {
     this.#options = options;
@@ -98,10 +100,14 @@ export class ClaimLoop {
     if (reply.moreReady || this.#needsSlot) this.#nudge.nudge();
   }
 
-  /** Slots came back: starts what was claimed ahead, and wakes the loop if it waits for one. */
-  slotsFreed(): void {
+  /**
+   * Slots came back: starts what was claimed ahead, and wakes the loop if it waits for one.
+   * @param isOwn - those of a run of this queue
+   */
+  slotsFreed(isOwn: boolean): void {
     this.#startWaiting();
-    if (this.#needsSlot) this.#nudge.nudge();
+    // Not for another queue's: with few slots each of its runs would cost us a claim.
+    if (this.#needsSlot || (isOwn && this.#asksTooLittle())) this.#nudge.nudge();
   }
 
   /** A body ended after `durationMs`. */
@@ -133,8 +139,13 @@ export class ClaimLoop {
     await this.#gatherSlots(signal);
     const wanted = this.#wanted();
     const taken = this.#takeSlots(wanted);
-    if (taken.io + taken.cpu + wanted.ahead > 0) await this.#claim(taken, wanted.ahead, signal);
-    else await this.#waitForSlot(signal);
+    if (taken.io + taken.cpu + wanted.ahead === 0) {
+      await this.#waitForSlot(signal);
+      return;
+    }
+    let reply = await this.#claim(taken, wanted.ahead, signal);
+    while (reply !== undefined && (reply.claimed.length === 0 || !reply.moreReady))
+      reply = await this.#idle(reply, signal);
   }
 
   async #waitForSlot(signal: AbortSignal): Promise<void> {
@@ -178,12 +189,26 @@ export class ClaimLoop {
     return { io: slots.io.take(queue, wanted.io), cpu: slots.cpu.take(queue, wanted.cpu) };
   }
 
-  async #claim(taken: Wanted, ahead: number, signal: AbortSignal): Promise<void> {
-    const { calls, slots, queue, clock, random, session } = this.#options;
+  /** @returns the reply; `undefined` when the claim failed, after a while */
+  async #claim(taken: Wanted, ahead: number, signal: AbortSignal): Promise<CycleReply | undefined> {
+    const { calls } = this.#options;
+    const reply = await calls.claim({ io: taken.io + ahead, cpu: taken.cpu }, signal);
+    return this.#take(reply, taken, signal);
+  }
+
+  /**
+   * Starts what a claim was answered with.
+   * @param taken - slots that are ours for it; those that it does not use up are given back
+   * @returns the reply; `undefined` when the claim failed, after a while
+   */
+  async #take(
+    reply: CycleReply | undefined,
+    taken: Wanted,
+    signal: AbortSignal,
+  ): Promise<CycleReply | undefined> {
+    const { slots, queue, clock, random, session } = this.#options;
     const unused = { ...taken };
-    let reply: CycleReply | undefined;
     try {
-      reply = await calls.claim({ io: taken.io + ahead, cpu: taken.cpu }, signal);
       if (reply !== undefined) this.#accept(reply.claimed, unused, signal);
     } finally {
       if (reply === undefined) this.#setHungry(false);
@@ -197,13 +222,13 @@ export class ClaimLoop {
       this.#reportClaimError(reply);
       if (session.incarnation !== undefined)
         await clock.sleep(callBackoffMs(this.#claimFailures, random), signal);
-      return;
+      return undefined;
     }
     this.#claimFailures = 0;
     this.#moreReady = reply.moreReady;
     // A broker in memory answers without a turn of the event loop: timers and sockets must get theirs.
     if ((this.#claims += 1) % CLAIMS_PER_TURN === 0) await turnOfTheLoop();
-    if (reply.claimed.length === 0 || !reply.moreReady) await this.#idle(reply, signal);
+    return reply;
   }
 
   /** Uses up slots in `unused` for what was claimed. */
@@ -234,23 +259,70 @@ export class ClaimLoop {
     }
   }
 
-  async #idle(reply: CycleReply, signal: AbortSignal): Promise<void> {
-    const { work, slots, queue, clock, idleMs } = this.#options;
+  /** @returns the reply of a claim that was made with the wake-up; `undefined`: nothing was claimed yet */
+  async #idle(reply: CycleReply, signal: AbortSignal): Promise<CycleReply | undefined> {
+    const { slots, queue } = this.#options;
     // A wake-up goes to one idle consumer: one that this queue alone keeps busy must not take it from another. The end of
     // a run claims again anyway, with its settlement.
     if (slots.io.heldBy(queue) + slots.cpu.heldBy(queue) === slots.io.total + slots.cpu.total) {
       await this.#waitForSlot(signal);
-      return;
+      return undefined;
     }
     // To wait is a call to the broker: the bodies that were just started come first.
     if (reply.claimed.length > 0) await turnOfTheLoop();
-    this.#needsSlot = reply.moreReady;
     const { signal: nudged, done } = this.#nudge.arm();
-    await work.waitForWork(reply.wakeCursor, idleMs, AbortSignal.any([signal, nudged]));
-    done();
+    try {
+      const either = AbortSignal.any([signal, nudged]);
+      const want = this.#wanted();
+      if (reply.moreReady || want.io + want.cpu === 0) {
+        await this.#waitForWork(want, reply, either);
+        return undefined;
+      }
+      const next = await this.#claimWhenWoken(want, reply.wakeCursor, signal, either);
+      // There may be slots by now for what it left, and whoever nudged may know of some.
+      return nudged.aborted || next?.moreReady === true ? undefined : next;
+    } finally {
+      done();
+    }
+  }
+
+  /** There are slots by now of an executor for which the waiting claim asks for nothing, so that nobody will hand over its runs. */
+  #asksTooLittle(): boolean {
+    const asked = this.#asked;
+    if (asked === undefined) return false;
+    const wanted = this.#wanted();
+    return EXECUTORS.some((executor) => asked[executor] === 0 && wanted[executor] > 0);
+  }
+
+  async #waitForWork(want: Wanted, reply: CycleReply, signal: AbortSignal): Promise<void> {
+    const { work, clock, idleMs } = this.#options;
+    this.#needsSlot = reply.moreReady;
+    this.#asked = want;
+    await work.waitForWork(reply.wakeCursor, idleMs, signal);
+    this.#asked = undefined;
     this.#needsSlot = false;
     // Work that stays ready while none of it can be claimed (a second suspect, no slot of its executor) must not spin.
     if (reply.moreReady) await clock.sleep(SETTLE_FLUSH_MS, signal);
+  }
+
+  /**
+   * The claim waits in the broker for what comes. It takes no slots meanwhile, as other queues may need them: should they take
+   * them in the moment in which a run comes, that waits or goes back.
+   */
+  async #claimWhenWoken(
+    { io, cpu }: Wanted,
+    cursor: string,
+    signal: AbortSignal,
+    either: AbortSignal,
+  ): Promise<CycleReply | undefined> {
+    const { calls, idleMs } = this.#options;
+    this.#asked = { io, cpu };
+    const reply = await calls.claimWhenWoken(this.#asked, cursor, idleMs, either);
+    this.#asked = undefined;
+    if (reply === undefined) return undefined;
+    const { length } = reply.claimed;
+    const taken = this.#takeSlots({ io: Math.min(io, length), cpu: Math.min(cpu, length) });
+    return this.#take(reply, taken, signal);
   }
 
   /** Which pools this queue may need soon: those of which it got all it asked for. */

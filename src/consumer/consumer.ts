@@ -218,9 +218,9 @@ export class Consumer {
   }
 
   #makeSlots(executor: Executor, total: number): SlotPool {
-    return new SlotPool(executor, total, (pool, freed) => {
+    return new SlotPool(executor, total, (pool, freed, queue) => {
       this.#observer.slots({ executor, total, busy: pool.busy });
-      if (freed) for (const worker of this.#workers.values()) worker.slotsFreed();
+      if (freed) for (const [name, worker] of this.#workers) worker.slotsFreed(name === queue);
     });
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Cancellation, ConsumerPort, CycleReply } from '../broker/broker.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Executor } from '../task/run.ts';
 import type { Log } from '../telemetry/log.ts';
 import { callBackoffMs, nothingHappened } from './backoff.ts';
 import type { ConsumerObserver } from './observer.ts';
@@ -28,6 +29,11 @@ export interface QueueCallsOptions {
   /** A call's outcome is unknown: compare what the broker holds with what runs. */
   readonly onDoubt: () => void;
 }
+
+/** Free slots by executor. */
+type Slots = Readonly<Record<Executor, number>>;
+
+const NO_SETTLEMENTS: SettleBatch = { entries: [], sentMs: 0 };
 
 /** One call at a time, first come, first served. */
 class Lane {
@@ -55,6 +61,10 @@ export class QueueCalls {
   readonly #options: QueueCallsOptions;
   readonly #claimLane = new Lane();
   readonly #settleLane = new Lane();
+  /** Ends the wait of a claim that waits in the broker. */
+  #callOff: (() => void) | undefined;
+  /** Claims that were to wait in the broker and failed, in a row. */
+  #waitFailures = 0;
   /** Calls that failed in a row. */
   #failures = 0;
 
@@ -67,17 +77,44 @@ export class QueueCalls {
    * Claims up to `want` and settles what waits, in one call. Never rejects.
    * @returns `undefined` when the call failed, its lease is gone, or `signal` aborted before it was sent
    */
-  claim(
-    want: { readonly io: number; readonly cpu: number },
-    signal: AbortSignal,
-  ): Promise<CycleReply | undefined> {
+  claim(want: Slots, signal: AbortSignal): Promise<CycleReply | undefined> {
     // Looked at after the wait for the lane: from the instant of the signal no claim may leave.
     return this.#claimLane.run(async () => (signal.aborted ? undefined : await this.#cycle(want)));
+  }
+
+  /**
+   * Claims up to `want` as soon as there may be work since `cursor`, at the latest after `maxWaitMs`. Settles nothing. Whoever
+   * needs the queue for itself meanwhile calls it off. Never rejects, and waits a while when it failed.
+   * @returns as `claim`
+   */
+  async claimWhenWoken(
+    want: Slots,
+    cursor: string,
+    maxWaitMs: number,
+    signal: AbortSignal,
+  ): Promise<CycleReply | undefined> {
+    const { work, clock, random } = this.#options;
+    const calledOff = new AbortController();
+    this.#callOff = () => calledOff.abort();
+    const either = AbortSignal.any([signal, calledOff.signal]);
+    const reply = await this.#claimLane.run(async () => {
+      if (either.aborted) return undefined;
+      this.#waitFailures += 1;
+      return await this.#call(NO_SETTLEMENTS, true, async (incarnation) => {
+        const answer = await work.claimWhenWoken(cursor, { incarnation, claim: want }, maxWaitMs, either);
+        this.#waitFailures = 0;
+        return answer;
+      });
+    });
+    // A claim that does not wait may work all the same, so it is no measure for how soon to try this again.
+    if (this.#waitFailures > 0) await clock.sleep(callBackoffMs(this.#waitFailures, random), signal);
+    return reply;
   }
 
   /** Runs `call` while no other call to this queue is under way, so that its answer and our books can be compared. */
   async exclusive<T>(call: () => Promise<T>): Promise<T> {
     try {
+      this.#callOff?.();
       return await this.#claimLane.run(() => this.#settleLane.run(call));
     } finally {
       // Batches that fell due meanwhile found the lane busy, and have no timer any more.
@@ -99,19 +136,30 @@ export class QueueCalls {
     this.settlements.arm(this.#failures === 0 ? undefined : callBackoffMs(this.#failures, random));
   }
 
-  async #cycle(
-    claim: { readonly io: number; readonly cpu: number } | undefined,
+  #cycle(claim: Slots | undefined): Promise<CycleReply | undefined> {
+    const { session, work } = this.#options;
+    const batch = session.incarnation === undefined ? NO_SETTLEMENTS : this.settlements.take();
+    return this.#call(batch, claim !== undefined, (incarnation) => {
+      const settle = batch.entries.map(settlementOf);
+      return work.cycle({ incarnation, settle, ...(claim === undefined ? {} : { claim }) });
+    });
+  }
+
+  /** @param send - its promise may resolve to `undefined` when nothing came of the call */
+  async #call(
+    batch: SettleBatch,
+    claims: boolean,
+    send: (incarnation: string) => Promise<CycleReply | undefined>,
   ): Promise<CycleReply | undefined> {
-    const { session, work, observer, queue, log, onReply } = this.#options;
+    const { session, observer, queue, log, onReply } = this.#options;
     const { incarnation } = session;
     if (incarnation === undefined) return undefined;
-    const batch = this.settlements.take();
     try {
-      const settle = batch.entries.map(settlementOf);
-      const reply = await work.cycle({ incarnation, settle, ...(claim === undefined ? {} : { claim }) });
+      const reply = await send(incarnation);
+      if (reply === undefined) return undefined;
       this.#failures = 0;
       const current = this.#answered(reply, batch, incarnation);
-      if (current) onReply(reply, claim !== undefined);
+      if (current) onReply(reply, claims);
       return current ? reply : undefined;
     } catch (error) {
       this.#failures += 1;

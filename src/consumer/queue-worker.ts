@@ -170,8 +170,9 @@ export class QueueWorker {
     await this.#options.broker.queue(this.#options.queue).work.leave(incarnation);
   }
 
-  slotsFreed(): void {
-    this.#loop.slotsFreed();
+  /** @param isOwn - this queue gave them back */
+  slotsFreed(isOwn: boolean): void {
+    this.#loop.slotsFreed(isOwn);
   }
 
   /** Regular work that needs no broker. */

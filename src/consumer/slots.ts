@@ -15,10 +15,17 @@ export class SlotPool {
   /** When each queue was last given a slot, as a count of takes: decides whose turn it is when slots are fewer than queues. */
   readonly #servedAt = new Map<string, number>();
   #takes = 0;
-  readonly #onChange: (pool: SlotPool, freed: boolean) => void;
+  readonly #onChange: (pool: SlotPool, freed: boolean, queue: string) => void;
 
-  /** @param onChange - called when slots were taken, came back, or are no longer kept for a queue (`freed`); must not throw */
-  constructor(executor: Executor, total: number, onChange: (pool: SlotPool, freed: boolean) => void) {
+  /**
+   * @param onChange - called when a queue took slots, gave them back, or needs none kept any more (both are `freed`); must not
+   *   throw
+   */
+  constructor(
+    executor: Executor,
+    total: number,
+    onChange: (pool: SlotPool, freed: boolean, queue: string) => void,
+  ) {
     this.executor = executor;
     this.total = total;
     this.#onChange = onChange;
@@ -45,7 +52,7 @@ export class SlotPool {
   /** A queue that has, or may have, work waiting: its share is kept for it until it says otherwise. */
   setHungry(queue: string, hungry: boolean): void {
     if (hungry) this.#hungry.add(queue);
-    else if (this.#hungry.delete(queue)) this.#onChange(this, true);
+    else if (this.#hungry.delete(queue)) this.#onChange(this, true, queue);
   }
 
   isHungry(queue: string): boolean {
@@ -96,6 +103,6 @@ export class SlotPool {
   #move(queue: string, count: number): void {
     this.#busy += count;
     this.#heldBy.set(queue, this.heldBy(queue) + count);
-    this.#onChange(this, count < 0);
+    this.#onChange(this, count < 0, queue);
   }
 }

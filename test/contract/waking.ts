@@ -1,9 +1,11 @@
 /** Contract: idle consumers hear of work at once, none too many, and none too late. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { CycleReply } from '../../src/broker/broker.ts';
 import {
   consumerOf,
   numbered,
+  recoverFrom,
   request,
   until,
   type CreateHarness,
@@ -38,6 +40,18 @@ class Waiters implements Disposable {
   [Symbol.dispose](): void {
     this.#controller.abort();
   }
+}
+
+/** A claim that waits for what comes, and the means to call it off. */
+function waitingClaim(
+  { incarnation, queue }: TestConsumer,
+  { wakeCursor }: CycleReply,
+  maxWaitMs = MAX_WAIT_MS,
+): { readonly reply: Promise<CycleReply | undefined>; readonly callOff: () => void } {
+  const controller = new AbortController();
+  const request = { incarnation, claim: { io: 2, cpu: 0 } };
+  const reply = queue.work.claimWhenWoken(wakeCursor, request, maxWaitMs, controller.signal);
+  return { reply, callOff: () => controller.abort() };
 }
 
 export function describeWaking(createHarness: CreateHarness): void {
@@ -141,6 +155,69 @@ export function describeWaking(createHarness: CreateHarness): void {
       await harness.passTime(30);
       await queue.inspect.setQueuePaused(false);
       await waiters.wakes(harness, 2);
+    });
+
+    test('a claim that waits is answered with the runs that come, as many as were asked for', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const claiming = waitingClaim(consumer, await consumer.cycle({ io: 2 }));
+      await harness.passTime(30);
+      await queue.runs.enqueue(numbered('run', 3));
+      const reply = await claiming.reply;
+      assert.ok(reply);
+      assert.deepEqual(
+        reply.claimed.map(({ record }) => record.id),
+        ['run-0', 'run-1'],
+      );
+      assert.equal(reply.moreReady, true);
+      assert.deepEqual(await consumer.settle(reply.claimed), ['settled', 'settled']);
+    });
+
+    test('a claim that waited in vain is answered, and its consumer is woken as before', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const idle = await consumer.cycle({ io: 1 });
+      const first = waitingClaim(consumer, idle, 100);
+      await harness.passTime(150);
+      const empty = await first.reply;
+      assert.ok(empty);
+      assert.deepEqual([empty.claimed, empty.lease], [[], 'held']);
+      const second = waitingClaim(consumer, empty);
+      await harness.passTime(30);
+      await queue.runs.enqueue([request('a')]);
+      assert.equal((await second.reply)?.claimed.length, 1);
+    });
+
+    test('a claim that is called off takes nothing, and the next one is not called off with it', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const claiming = waitingClaim(consumer, await consumer.cycle({ io: 1 }));
+      await harness.passTime(30);
+      claiming.callOff();
+      assert.equal(await claiming.reply, undefined);
+      const next = waitingClaim(consumer, await consumer.cycle({ io: 1 }));
+      await harness.passTime(30);
+      await queue.runs.enqueue([request('a')]);
+      assert.equal((await next.reply)?.claimed.length, 1);
+      const atOnce = waitingClaim(consumer, await consumer.cycle({ io: 1 }));
+      atOnce.callOff();
+      assert.equal(await atOnce.reply, undefined);
+    });
+
+    test('a claim that waits for an incarnation that was ended is given up with it', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const claiming = waitingClaim(consumer, await consumer.cycle({ io: 1 }));
+      await harness.passTime(30);
+      await recoverFrom(harness, consumer);
+      claiming.callOff();
+      assert.equal(await claiming.reply, undefined);
+      await queue.runs.enqueue([request('a')]);
+      assert.deepEqual(await (await consumerOf(queue)).claimIds(), ['a']);
     });
 
     test('a wait ends at its longest time and at an abort, and never rejects', async () => {

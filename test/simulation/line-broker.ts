@@ -58,6 +58,12 @@ function producerPort(write: Write, read: Read): ProducerPort {
 }
 
 function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: Write): ConsumerPort {
+  const waitForWork: ConsumerPort['waitForWork'] = async (cursor, maxWaitMs, signal) => {
+    await process.runs();
+    if (process.isCut || redis.isAway) await process.clock.sleep(maxWaitMs, signal);
+    else await redis.queue.work.waitForWork(cursor, maxWaitMs, signal);
+    await process.runs();
+  };
   return {
     register: (registration) => write('register', registration, ({ work }) => work.register(registration)),
     cycle: (request) => write('cycle', request, ({ work }) => work.cycle(request)),
@@ -66,11 +72,12 @@ function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: W
     recover: () => write('recover', undefined, ({ work }) => work.recover()),
     promote: () => write('promote', undefined, ({ work }) => work.promote()),
     leave: (incarnation) => write('leave', incarnation, ({ work }) => work.leave(incarnation)),
-    waitForWork: async (cursor, maxWaitMs, signal) => {
-      await process.runs();
-      if (process.isCut || redis.isAway) await process.clock.sleep(maxWaitMs, signal);
-      else await redis.queue.work.waitForWork(cursor, maxWaitMs, signal);
-      await process.runs();
+    waitForWork,
+    claimWhenWoken: async (cursor, request, maxWaitMs, signal) => {
+      await waitForWork(cursor, maxWaitMs, signal);
+      if (signal.aborted) return undefined;
+      const cycle = { ...request, settle: [] };
+      return write('cycle', cycle, ({ work }) => work.cycle(cycle));
     },
   };
 }

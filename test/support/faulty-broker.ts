@@ -4,7 +4,7 @@ import { MemoryHeartbeat } from '../../src/broker/memory/heartbeat.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 import { TidemillError } from '../../src/runtime/errors.ts';
 
-export type FaultyCall = Exclude<keyof ConsumerPort, 'waitForWork'>;
+export type FaultyCall = Exclude<keyof ConsumerPort, 'waitForWork' | 'claimWhenWoken'>;
 
 /**
  * - `before`: fails, nothing happened, but the caller cannot know
@@ -77,6 +77,12 @@ export class FaultyBroker implements Broker {
       promote: () => call('promote', undefined, () => work.promote()),
       leave: (incarnation) => call('leave', incarnation, () => work.leave(incarnation)),
       waitForWork: (cursor, maxWaitMs, signal) => work.waitForWork(cursor, maxWaitMs, signal),
+      claimWhenWoken: async (cursor, request, maxWaitMs, signal) => {
+        await work.waitForWork(cursor, maxWaitMs, signal);
+        if (signal.aborted) return undefined;
+        const cycle = { ...request, settle: [] };
+        return call('cycle', cycle, () => work.cycle(cycle));
+      },
     };
   }
 

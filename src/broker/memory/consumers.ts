@@ -23,6 +23,11 @@ export function createConsumerPort(queue: QueueState): ConsumerPort {
     recover: async () => queue.transition(() => recover(queue)),
     promote: async () => queue.transition(() => promote(queue)),
     waitForWork: (cursor, maxWaitMs, signal) => queue.wakeBoard.wait(cursor, maxWaitMs, signal),
+    claimWhenWoken: async (cursor, request, maxWaitMs, signal) => {
+      await queue.wakeBoard.wait(cursor, maxWaitMs, signal);
+      if (signal.aborted || !queue.incarnations.has(request.incarnation)) return undefined;
+      return cycle(queue, { ...request, settle: [] });
+    },
     leave: async (incarnation) => queue.transition(() => leave(queue, incarnation)),
   };
 }

@@ -23,7 +23,9 @@ const CONNECTION_COMMANDS: readonly string[] = [
 ];
 
 const PRODUCING: readonly ScriptName[] = ['enqueue', 'cancel', 'redrive'];
-const WORKING: readonly ScriptName[] = ['register', 'cycle', 'renew', 'held', 'leave', 'promote', 'recover'];
+const WORKING: readonly ScriptName[] = [
+  ...(['register', 'cycle', 'claim', 'call-off', 'renew', 'held', 'leave', 'promote', 'recover'] as const),
+];
 const LOOKING: readonly ScriptName[] = [
   'stats',
   'tasks',

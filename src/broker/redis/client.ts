@@ -32,9 +32,10 @@ export type RedisClient = Redis | Cluster;
 
 /**
  * - `calls`: short calls; what is sent when the socket dies is not sent again, and nothing queues in the client
+ * - `waits`: the same for calls that wait on the server
  * - `blocking`: reads that wait on the server; they change nothing, so they are sent again after a reconnect
  */
-export type ClientRole = 'calls' | 'blocking';
+export type ClientRole = 'calls' | 'waits' | 'blocking';
 
 const CONNECT_TIMEOUT_MS = 4_000;
 /** A read that blocks for 5 s at most is answered long before; without this a half-open socket would be trusted for ever. */
@@ -153,7 +154,7 @@ function clientOptions(address: RedisAddress, endpoint: Endpoint, role: ClientRo
     retryStrategy: reconnectDelayMs,
     // After a failover the old master answers READONLY: connect again, and let the caller decide what to send again.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    ...(role === 'calls' ? CALL_OPTIONS : BLOCKING_OPTIONS),
+    ...OPTIONS_OF_ROLE[role],
   };
 }
 
@@ -170,6 +171,12 @@ const BLOCKING_OPTIONS: ClientOptions = {
   enableOfflineQueue: true,
   autoResendUnfulfilledCommands: true,
   maxRetriesPerRequest: null,
+};
+
+const OPTIONS_OF_ROLE: Readonly<Record<ClientRole, ClientOptions>> = {
+  calls: CALL_OPTIONS,
+  waits: { ...CALL_OPTIONS, commandTimeout: BLOCKING_SOCKET_TIMEOUT_MS },
+  blocking: BLOCKING_OPTIONS,
 };
 
 function sentinelOptions({ name, nodes, password }: NonNullable<RedisAddress['sentinels']>): ClientOptions {

@@ -16,6 +16,8 @@ export const DEFAULT_CALL_TIMEOUT_MS = 4_000;
 /** Beyond this many calls without an answer more would only use memory. */
 const MOST_PENDING = 10_000;
 const SWEEP_MS = 100;
+/** For calls that wait on purpose, so that a consumer which waits all day does not look ten times a second. */
+const WAITING_SWEEP_MS = 1_000;
 /**
  * A process that only stands by makes no calls, and would take a frozen server for well until its turn comes: after this long
  * without an answer it asks for one. With the look-around and the time limit of a call that is noticed within 12 s.
@@ -37,6 +39,7 @@ export class Connection implements AsyncDisposable {
   readonly #client: RedisClient;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #sweepMs: number;
   readonly #pending = new LinkedList<PendingCall>();
   #sweep: Timer | undefined;
   #idleLook: Timer | undefined;
@@ -50,10 +53,20 @@ export class Connection implements AsyncDisposable {
   #isClosed = false;
   #connects = 0;
 
-  constructor(address: RedisAddress, options: { readonly clock?: Clock; readonly timeoutMs?: number } = {}) {
-    this.#clock = options.clock ?? systemClock;
-    this.#timeoutMs = options.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
-    this.#client = createClient(address, 'calls');
+  /** @param options.role - `waits`: its calls wait on the server, for as long as each says */
+  constructor(
+    address: RedisAddress,
+    options: {
+      readonly clock?: Clock;
+      readonly timeoutMs?: number;
+      readonly role?: 'calls' | 'waits';
+    } = {},
+  ) {
+    const { clock = systemClock, timeoutMs = DEFAULT_CALL_TIMEOUT_MS, role = 'calls' } = options;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#sweepMs = role === 'calls' ? SWEEP_MS : WAITING_SWEEP_MS;
+    this.#client = createClient(address, role);
     this.#client.on('error', (error: Error) => {
       this.#lastError = withoutCommand(error);
     });
@@ -175,7 +188,7 @@ export class Connection implements AsyncDisposable {
    */
   #armSweep(wasLate = false): void {
     if (this.#sweep !== undefined || this.#isClosed) return;
-    const delayMs = wasLate ? 0 : SWEEP_MS;
+    const delayMs = wasLate ? 0 : this.#sweepMs;
     const dueMs = this.#clock.monotonic() + delayMs;
     this.#sweep = this.#clock.after(delayMs, () => {
       this.#sweep = undefined;

@@ -4,6 +4,7 @@ import type { RunError } from '../../task/run.ts';
 import type {
   Cancellation,
   ClaimedRun,
+  ClaimRequest,
   ConsumerPort,
   CycleReply,
   CycleRequest,
@@ -47,26 +48,19 @@ export class RedisConsumerPort implements ConsumerPort {
 
   async cycle(request: CycleRequest): Promise<CycleReply> {
     const { args, order } = encodeSettlements(request.settle);
-    const slots =
-      request.claim === undefined ? ['', ''] : [String(request.claim.io), String(request.claim.cpu)];
-    const reply = asList(await this.#queue.run('cycle', [request.incarnation, ...slots, ...args]));
-    const [lease, answers, token, claimed, claimError, cancellations, more, nextDue, now] = reply;
-    const answered = asAnswers(answers, SETTLED, request.settle.length);
-    const settled: SettleAnswer[] = request.settle.map(() => 'unknown');
-    order.forEach((index, place) => (settled[index] = answered[place] ?? 'unknown'));
-    const why = asText(claimError);
-    const nextDueAtMs = asOptionalNumber(nextDue);
-    return {
-      lease: parseLease(lease),
-      settled,
-      claimed: await this.#decodeClaimed(request.incarnation, asText(token), asTexts(claimed)),
-      cancellations: parseCancellations(cancellations),
-      moreReady: asNumber(more) === 1,
-      wakeCursor: request.incarnation,
-      nowMs: asNumber(now),
-      ...(why === '' ? {} : { claimError: why }),
-      ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
-    };
+    const { io = '', cpu = '' } = request.claim ?? {};
+    const reply = await this.#queue.run('cycle', [request.incarnation, String(io), String(cpu), ...args]);
+    return this.#decodeCycle(request.incarnation, reply, order);
+  }
+
+  async claimWhenWoken(
+    cursor: string,
+    request: ClaimRequest,
+    maxWaitMs: number,
+    signal: AbortSignal,
+  ): Promise<CycleReply | undefined> {
+    const reply = await this.#wakes.claim(cursor, request.claim, maxWaitMs, signal);
+    return reply === undefined ? undefined : this.#decodeCycle(request.incarnation, reply, []);
   }
 
   async renew(
@@ -114,6 +108,27 @@ export class RedisConsumerPort implements ConsumerPort {
     this.#wakes.forget(incarnation);
     // What it holds goes back in chunks; should we be interrupted, recovery does the rest.
     while (asNumber(await this.#queue.run('leave', [incarnation, String(CHUNK)])) === 1);
+  }
+
+  /** @param order - which settlement of the request each answer is for */
+  async #decodeCycle(incarnation: string, reply: unknown, order: readonly number[]): Promise<CycleReply> {
+    const [lease, answers, token, claimed, claimError, cancellations, more, nextDue, now] = asList(reply);
+    const settled: SettleAnswer[] = order.map(() => 'unknown');
+    for (const [place, answer] of asAnswers(answers, SETTLED, order.length).entries())
+      settled[order[place] ?? place] = answer;
+    const why = asText(claimError);
+    const nextDueAtMs = asOptionalNumber(nextDue);
+    return {
+      lease: parseLease(lease),
+      settled,
+      claimed: await this.#decodeClaimed(incarnation, asText(token), asTexts(claimed)),
+      cancellations: parseCancellations(cancellations),
+      moreReady: asNumber(more) === 1,
+      wakeCursor: incarnation,
+      nowMs: asNumber(now),
+      ...(why === '' ? {} : { claimError: why }),
+      ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
+    };
   }
 
   /** A record that cannot be read is settled here and now, so that no consumer stumbles over it. */

@@ -140,7 +140,8 @@ function incarnationKeys(base: string) {
     /**
      * HASH: run id → `token`, or `token\nreason as JSON` when its cancellation was asked for (an empty token: the run was
      * taken away). Fields that begin with a space are not runs: ` lease` (`leaseMs;manifest hash;padding`),
-     * ` suspect` (run id), ` stop` (ids to cancel, space between). The incarnation is alive while ` lease` exists.
+     * ` suspect` (run id), ` stop` (ids to cancel, space between), ` off` (number of the last claim that was called off). The
+     * incarnation is alive while ` lease` exists.
      */
     held: (incarnation: string) => `${base}held:${incarnation}`,
     /** HASH: the held hash of an ended incarnation, renamed; drained in chunks. */

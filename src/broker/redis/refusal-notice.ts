@@ -1,5 +1,5 @@
 /** Tells an operator, once, of a background read that Redis refuses for good: nobody waits for its error. */
-import { isReplyError, toBrokerError } from './reply-errors.ts';
+import { toBrokerError } from './reply-errors.ts';
 
 export class RefusalNotice {
   readonly #reading: string;
@@ -19,7 +19,7 @@ export class RefusalNotice {
 
   /** Broken connections and servers that are not ready yet mend themselves, and are not told. */
   note(error: unknown): void {
-    if (this.#isTold || !isReplyError(error)) return;
+    if (this.#isTold) return;
     const { code, message } = toBrokerError(error, this.#reading);
     if (code !== 'BROKER_REFUSED') return;
     this.#isTold = true;

@@ -3,7 +3,9 @@ import { luaFile } from './lua-files.ts';
 
 /** One script for each transition; those of schedules and of people stand below the line. */
 export const SCRIPT_NAMES = [
+  'call-off',
   'cancel',
+  'claim',
   'cycle',
   'enqueue',
   'held',

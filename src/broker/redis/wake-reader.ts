@@ -1,35 +1,106 @@
-/** Waits for work without polling: one blocking read of an incarnation's own wake stream, on a connection of its own. */
-import type { Clock } from '../../runtime/clock.ts';
-import { createClient, type RedisClient } from './client.ts';
+/**
+ * Waits for work without polling: one blocking read of an incarnation's own wake stream, on a connection of its own. A claim
+ * sent behind that read waits with it in Redis, which makes it in the moment in which the read ends: a run that comes to an
+ * idle consumer is handed over without another trip. The claim is a call like any other: sent once, and never again.
+ */
+import { TidemillError } from '../../runtime/errors.ts';
+import type { Executor } from '../../task/run.ts';
+import { Connection, DEFAULT_CALL_TIMEOUT_MS } from './connection.ts';
 import type { QueueContext } from './queue-context.ts';
 import { RefusalNotice } from './refusal-notice.ts';
+import { asText, ScriptRunner } from './script-runner.ts';
 
 /** An idle consumer looks for work this often even if nobody wakes it. */
 export const LONGEST_BLOCK_MS = 5_000;
 const PAUSE_AFTER_ERROR_MS = 250;
 
+/** Free slots by executor. */
+type Slots = Readonly<Record<Executor, number>>;
+
 class WakeReader {
-  readonly #client: RedisClient;
-  readonly #key: string;
-  readonly #clock: Clock;
+  readonly #queue: QueueContext;
+  readonly #incarnation: string;
+  readonly #connection: Connection;
+  readonly #scripts: ScriptRunner;
   readonly #refusal: RefusalNotice;
   /** The read in flight. It outlives a wait that was aborted, and serves the next one. */
   #reading: Promise<boolean> | undefined;
+  #claims = 0;
+  /** Why this reader can be used no longer. */
+  #end: { readonly isGone: boolean; readonly cause?: unknown } | undefined;
 
-  constructor(client: RedisClient, key: string, clock: Clock, refusal: RefusalNotice) {
-    this.#client = client;
-    this.#key = key;
-    this.#clock = clock;
+  constructor(queue: QueueContext, incarnation: string, refusal: RefusalNotice) {
+    const { address, clock } = queue;
+    this.#queue = queue;
+    this.#incarnation = incarnation;
+    this.#connection = new Connection(address, { clock, role: 'waits' });
+    this.#scripts = new ScriptRunner(this.#connection);
     this.#refusal = refusal;
   }
 
   async wait(maxWaitMs: number, signal: AbortSignal): Promise<void> {
-    const deadlineMs = this.#clock.monotonic() + Math.min(maxWaitMs, LONGEST_BLOCK_MS);
+    const { clock } = this.#queue;
+    const deadlineMs = clock.monotonic() + Math.min(maxWaitMs, LONGEST_BLOCK_MS);
     for (;;) {
-      const leftMs = deadlineMs - this.#clock.monotonic();
+      const leftMs = deadlineMs - clock.monotonic();
       if (leftMs <= 0 || signal.aborted) return;
       this.#reading ??= this.#read(Math.ceil(leftMs));
       if ((await this.#firstOf(this.#reading, leftMs, signal)) !== 'nothing') return;
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /**
+   * @param slots - free ones
+   * @returns the reply of the script `claim`; `undefined` when nothing was claimed
+   * @throws TidemillError as `Connection.call`
+   */
+  async claim(slots: Slots, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
+    const blockMs = Math.ceil(Math.min(maxWaitMs, LONGEST_BLOCK_MS));
+    const number = String((this.#claims += 1));
+    const args = [this.#incarnation, String(slots.io), String(slots.cpu), number];
+    const reading = (this.#reading ??= this.#read(blockMs));
+    const claiming = this.#scripts.run(
+      'claim',
+      this.#queue.keys.meta,
+      args,
+      blockMs + DEFAULT_CALL_TIMEOUT_MS,
+    );
+    const callOff = (): void => void this.#callOff(number);
+    signal.addEventListener('abort', callOff, { once: true });
+    try {
+      const reply = await claiming;
+      return reply === 'off' ? undefined : reply;
+    } catch (error) {
+      if (this.#end === undefined) throw error;
+      if (this.#end.isGone) return undefined;
+      const message =
+        'claim: it waited in Redis and could not be called off; it may or may not have happened';
+      throw new TidemillError('BROKER_UNAVAILABLE', message, { cause: this.#end.cause });
+    } finally {
+      signal.removeEventListener('abort', callOff);
+      // Answered before the read: that has failed, or another server has the claim. No reason to claim without a pause.
+      if (this.#reading === reading && !signal.aborted)
+        await this.#firstOf(reading, PAUSE_AFTER_ERROR_MS, signal);
+    }
+  }
+
+  close(): void {
+    this.#end ??= { isGone: true };
+    void this.#connection[Symbol.asyncDispose]();
+  }
+
+  /** The claim cannot be taken back, only made to take nothing. Should it have been made before, its answer holds runs. */
+  async #callOff(number: string): Promise<void> {
+    try {
+      const lease = asText(await this.#queue.run('call-off', [this.#incarnation, number]));
+      if (lease === 'gone') this.close();
+    } catch (error) {
+      this.#end ??= { isGone: false, cause: error };
+      this.close();
     }
   }
 
@@ -46,26 +117,27 @@ class WakeReader {
         resolve(end);
       };
       const over = (): void => finish('over');
-      const timer = this.#clock.after(leftMs, over);
+      const timer = this.#queue.clock.after(leftMs, over);
       signal.addEventListener('abort', over, { once: true });
       // It never rejects.
       void reading.then((isWoken) => finish(isWoken ? 'woken' : 'nothing'));
     });
   }
 
-  close(): void {
-    this.#client.disconnect();
-  }
-
   /** Whether the stream has an entry; never rejects. Each claim deletes the stream, so an entry is always later than that. */
   async #read(blockMs: number): Promise<boolean> {
+    const key = this.#queue.keys.wake(this.#incarnation);
     try {
-      const reply = await this.#client.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', this.#key, '0-0');
+      const reply = await this.#connection.call(
+        `wait for work in queue ${this.#queue.name}`,
+        (client) => client.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', key, '0-0'),
+        blockMs + DEFAULT_CALL_TIMEOUT_MS,
+      );
       return reply !== null;
     } catch (error) {
       this.#refusal.note(error);
       // Not woken, as far as we know; a broken connection must not become a busy loop.
-      await this.#clock.sleep(PAUSE_AFTER_ERROR_MS);
+      await this.#queue.clock.sleep(PAUSE_AFTER_ERROR_MS);
       return false;
     } finally {
       this.#reading = undefined;
@@ -92,14 +164,13 @@ export class WakeReaders implements Disposable {
 
   async wait(incarnation: string, maxWaitMs: number, signal: AbortSignal): Promise<void> {
     if (this.#isClosed || signal.aborted || maxWaitMs <= 0) return;
-    let reader = this.#readers.get(incarnation);
-    if (reader === undefined) {
-      const { address, keys, clock } = this.#queue;
-      const client = createClient(address, 'blocking');
-      reader = new WakeReader(client, keys.wake(incarnation), clock, this.#refusal);
-      this.#readers.set(incarnation, reader);
-    }
-    await reader.wait(maxWaitMs, signal);
+    await this.#readerOf(incarnation).wait(maxWaitMs, signal);
+  }
+
+  /** As `WakeReader.claim`; nothing is sent once the signal has aborted. */
+  async claim(incarnation: string, slots: Slots, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
+    if (this.#isClosed || signal.aborted || maxWaitMs <= 0) return undefined;
+    return this.#readerOf(incarnation).claim(slots, maxWaitMs, signal);
   }
 
   forget(incarnation: string): void {
@@ -110,5 +181,14 @@ export class WakeReaders implements Disposable {
   [Symbol.dispose](): void {
     this.#isClosed = true;
     for (const incarnation of [...this.#readers.keys()]) this.forget(incarnation);
+  }
+
+  #readerOf(incarnation: string): WakeReader {
+    let reader = this.#readers.get(incarnation);
+    if (reader === undefined || reader.isClosed) {
+      reader = new WakeReader(this.#queue, incarnation, this.#refusal);
+      this.#readers.set(incarnation, reader);
+    }
+    return reader;
   }
 }

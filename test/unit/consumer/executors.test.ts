@@ -60,6 +60,41 @@ test('CPU-bound runs go to the pool, never more than it has slots, and none ahea
   assert.ok(pool.requests.every(({ task }) => task.name === 'heavy'));
 });
 
+test('CPU-bound runs that come one at a time begin at once, although the only child was busy when their consumer began to wait', async () => {
+  await using world = new ConsumerWorld([heavy, light]);
+  const pool = new ScriptedPool(async ({ started }) => {
+    started();
+    await world.clock.sleep(5);
+    return { kind: 'succeeded' };
+  });
+  await world.start({ queues: ['one', 'two'], cpuExecutor: pool, cpuConcurrency: 1 });
+  for (const queue of ['one', 'two', 'one', 'one', 'two', 'two', 'one']) {
+    const [id = ''] = await world.enqueue('heavy', 1, { queue });
+    await world.clock.advanceBy(20);
+    assert.equal(await world.stateOf(id, queue), 'succeeded', `run ${pool.requests.length}`);
+  }
+});
+
+test('a claim that waits while the only child is busy makes way, when that is free, for one that asks for its runs', async () => {
+  await using world = new ConsumerWorld([heavy, light]);
+  const pool = new ScriptedPool(async ({ started }) => {
+    started();
+    await world.clock.sleep(1_000);
+    return { kind: 'succeeded' };
+  });
+  const { work } = world.broker.queue('default');
+  const wait = work.claimWhenWoken.bind(work);
+  const asked: number[] = [];
+  work.claimWhenWoken = (...request) => {
+    asked.push(request[1].claim.cpu);
+    return wait(...request);
+  };
+  await world.start({ cpuExecutor: pool, cpuConcurrency: 1 });
+  await world.enqueue('heavy');
+  await world.clock.advanceBy(1_500);
+  assert.deepEqual(asked, [1, 0, 1]);
+});
+
 test('while no child starts, CPU-bound runs stay in the queue and others go on', async () => {
   await using world = new ConsumerWorld([heavy, light]);
   const pool = new ScriptedPool(async () => ({ kind: 'succeeded' }));

@@ -37,7 +37,17 @@ function createCalls(answer: (request: CycleRequest, nth: number) => SettleAnswe
       nowMs: 0,
     };
   };
-  const work: ConsumerPort = { ...createMemoryBroker({ clock }).queue('default').work, cycle };
+  const memory = createMemoryBroker({ clock }).queue('default').work;
+  let waits = 0;
+  const claimWhenWoken: ConsumerPort['claimWhenWoken'] = async (...request) => {
+    waits += 1;
+    try {
+      return await memory.claimWhenWoken(...request);
+    } finally {
+      waits -= 1;
+    }
+  };
+  const work: ConsumerPort = { ...memory, cycle, claimWhenWoken };
   const calls = new QueueCalls({
     ...{ queue: 'default', work, session, table, clock, log: silentLog, random: () => 0.5 },
     observer: { ...SILENT_OBSERVER, leaseLost: ({ runId }) => lost.push(runId) },
@@ -60,7 +70,7 @@ function createCalls(answer: (request: CycleRequest, nth: number) => SettleAnswe
     calls.settlements.add(run, { kind: 'succeeded' });
     return run;
   };
-  return { clock, calls, table, requests, lost, doubts, settle };
+  return { clock, calls, table, requests, lost, doubts, settle, claimsWaiting: () => waits };
 }
 
 const unavailable = new TidemillError('BROKER_UNAVAILABLE', 'planned');
@@ -99,6 +109,16 @@ test('a claim that waits for its turn when the signal aborts is not sent', async
   await busy;
   assert.equal(await claim, undefined);
   assert.deepEqual(requests, []);
+});
+
+test('a claim that waits in the broker is called off for whoever needs the queue for itself, and settling goes on beside it', async () => {
+  const { clock, calls, requests, settle, claimsWaiting } = createCalls(() => 'settled');
+  const waiting = calls.claimWhenWoken(WANT, '0:me', 5_000, new AbortController().signal);
+  settle('r1');
+  await clock.advanceBy(1_000);
+  assert.deepEqual([claimsWaiting(), requests.length], [1, 1]);
+  await calls.exclusive(async () => assert.equal(claimsWaiting(), 0));
+  assert.equal(await waiting, undefined);
 });
 
 test('a full batch that falls due while the books are compared is sent afterwards', async () => {

@@ -1,7 +1,7 @@
 --- @include lib/finish
 -- held.lua: incarnations, and the runs that they hold.
 
-local LEASE, SUSPECT, STOP = ' lease', ' suspect', ' stop'
+local LEASE, SUSPECT, STOP, OFF = ' lease', ' suspect', ' stop', ' off'
 local LEASES = BASE .. 'leases'
 
 local function held_key(incarnation) return BASE .. 'held:' .. incarnation end
