@@ -34,7 +34,7 @@
  */
 import type { TaskManifest } from '../task/manifest.ts';
 import type { RunRequest } from '../task/request.ts';
-import type { Outcome, RunRecord } from '../task/run.ts';
+import type { Executor, Outcome, RunRecord } from '../task/run.ts';
 import type { InspectPort } from './inspect-port.ts';
 import type { SchedulePort } from './schedule-port.ts';
 
@@ -169,11 +169,14 @@ export interface Settlement {
 /** `unknown`: this incarnation does not hold that hand-out (any more): nothing was changed. `returned`: a `rejected` run went back. */
 export type SettleAnswer = 'settled' | 'returned' | 'unknown';
 
+/** By executor. */
+export type FreeSlots = Readonly<Record<Executor, number>>;
+
 export interface CycleRequest {
   readonly incarnation: string;
   readonly settle: readonly Settlement[];
-  /** Free slots by executor; absent or zero: none are claimed. */
-  readonly claim?: { readonly io: number; readonly cpu: number };
+  /** Absent or zero: none are claimed. */
+  readonly claim?: FreeSlots;
 }
 
 /** A cycle that settles nothing. */
@@ -246,7 +249,8 @@ export interface ConsumerPort {
   /** Resolves when there may be work since `cursor`, after `maxWaitMs`, or when the signal aborts. Never rejects. */
   waitForWork(cursor: string, maxWaitMs: number, signal: AbortSignal): Promise<void>;
   /**
-   * Waits as `waitForWork` does and then claims, in one trip to the broker: a run that comes is handed over with the wake-up.
+   * Waits as `waitForWork` does and then claims, in one trip to the broker: a run that comes is handed over with the wake-up. It
+   * was sent before, perhaps by a consumer that is no more, so it renews no lease.
    * When the signal aborts the claim is called off; one that was made just before is answered all the same.
    * @returns `undefined` when nothing was claimed: it was called off, or the lease is gone
    */

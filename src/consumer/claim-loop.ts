@@ -1,7 +1,7 @@
 /** The loop of one queue: free slots → claim (settling what waits on the way) → execute. Sleeps only when nothing is ready. */
-import type { ClaimedRun, ConsumerPort, CycleReply } from '../broker/broker.ts';
+import type { ClaimedRun, ConsumerPort, CycleReply, FreeSlots } from '../broker/broker.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { EXECUTORS, type Executor, type RunRecord } from '../task/run.ts';
+import { EXECUTORS, type Executor } from '../task/run.ts';
 import type { Log } from '../telemetry/log.ts';
 import { callBackoffMs } from './backoff.ts';
 import { Nudge } from './nudge.ts';
@@ -13,6 +13,7 @@ import type { Runner } from './runner.ts';
 import type { HeldRun, RunTable } from './run-table.ts';
 import { SETTLE_BATCH, SETTLE_FLUSH_MS } from './settle-batcher.ts';
 import type { SlotPool } from './slots.ts';
+import { WaitingRuns } from './waiting-runs.ts';
 
 /** Settlements that may wait before claiming stops: bodies can end faster than the broker takes their ends. */
 const SETTLE_BACKLOG = 4 * SETTLE_BATCH;
@@ -45,20 +46,12 @@ const turnOfTheLoop = (): Promise<void> =>
     setImmediate(resolve);
   });
 
-type Wanted = Readonly<Record<Executor, number>>;
-
-interface WaitingRun {
-  readonly run: HeldRun;
-  readonly record: RunRecord;
-  readonly sinceMs: number;
-}
-
 export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #nudge = new Nudge();
   readonly #prefetch = new Prefetch();
-  /** IO runs claimed ahead of a free slot, the oldest first. */
-  #ahead: WaitingRun[] = [];
+  /** IO runs claimed ahead of a free slot. */
+  readonly #ahead = new WaitingRuns();
   /** The loop waits for a slot: work is, or may be, there. */
   #needsSlot = false;
   #claimFailures = 0;
@@ -66,7 +59,7 @@ export class ClaimLoop {
   #moreReady = false;
   #claims = 0;
   /** While the loop waits for work: what its claim asks for, or would ask for if it waited in the broker. */
-  #asked: Wanted | undefined;
+  #asked: FreeSlots | undefined;
 
   constructor(options: ClaimLoopOptions) {
     this.#options = options;
@@ -118,14 +111,12 @@ export class ClaimLoop {
   /** Gives back what was claimed ahead and has waited for at least `minimumMs`. */
   giveBackWaiting(minimumMs = PREFETCH_GIVE_BACK_MS): void {
     const untilMs = this.#options.clock.monotonic() - minimumMs;
-    const stale = this.#ahead.filter(({ sinceMs }) => sinceMs <= untilMs);
-    this.#ahead = this.#ahead.filter(({ sinceMs }) => sinceMs > untilMs);
-    for (const { run } of stale) this.#options.release(run);
+    for (const run of this.#ahead.takeStale(untilMs)) this.#options.release(run);
   }
 
   /** A run claimed ahead was lost or cancelled: it must not start. */
   forget(run: HeldRun): void {
-    this.#ahead = this.#ahead.filter((waiting) => waiting.run !== run);
+    this.#ahead.forget(run);
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
@@ -169,7 +160,7 @@ export class ClaimLoop {
     if (free > 0 && free < enough && !cpuIsDue && !claimsMany) await clock.sleep(SETTLE_FLUSH_MS, signal);
   }
 
-  #wanted(): Wanted & { readonly ahead: number } {
+  #wanted(): FreeSlots & { readonly ahead: number } {
     const { slots, queue, calls, cpuReady } = this.#options;
     if (calls.settlements.waiting >= SETTLE_BACKLOG) return { io: 0, cpu: 0, ahead: 0 };
     const allowance = this.#prefetch.allowance(slots.io.total);
@@ -184,32 +175,34 @@ export class ClaimLoop {
     };
   }
 
-  #takeSlots(wanted: Wanted): Wanted {
+  #takeSlots(wanted: FreeSlots): FreeSlots {
     const { slots, queue } = this.#options;
     return { io: slots.io.take(queue, wanted.io), cpu: slots.cpu.take(queue, wanted.cpu) };
   }
 
   /** @returns the reply; `undefined` when the claim failed, after a while */
-  async #claim(taken: Wanted, ahead: number, signal: AbortSignal): Promise<CycleReply | undefined> {
+  async #claim(taken: FreeSlots, ahead: number, signal: AbortSignal): Promise<CycleReply | undefined> {
     const { calls } = this.#options;
     const reply = await calls.claim({ io: taken.io + ahead, cpu: taken.cpu }, signal);
-    return this.#take(reply, taken, signal);
+    return this.#take(reply, taken, ahead, signal);
   }
 
   /**
    * Starts what a claim was answered with.
    * @param taken - slots that are ours for it; those that it does not use up are given back
+   * @param ahead - how many IO runs beyond them may wait for a slot
    * @returns the reply; `undefined` when the claim failed, after a while
    */
   async #take(
     reply: CycleReply | undefined,
-    taken: Wanted,
+    taken: FreeSlots,
+    ahead: number,
     signal: AbortSignal,
   ): Promise<CycleReply | undefined> {
     const { slots, queue, clock, random, session } = this.#options;
     const unused = { ...taken };
     try {
-      if (reply !== undefined) this.#accept(reply.claimed, unused, signal);
+      if (reply !== undefined) this.#accept(reply.claimed, unused, ahead, signal);
     } finally {
       if (reply === undefined) this.#setHungry(false);
       else this.#noteHunger(reply, taken, unused);
@@ -232,10 +225,16 @@ export class ClaimLoop {
   }
 
   /** Uses up slots in `unused` for what was claimed. */
-  #accept(claimed: readonly ClaimedRun[], unused: Record<Executor, number>, signal: AbortSignal): void {
+  #accept(
+    claimed: readonly ClaimedRun[],
+    unused: Record<Executor, number>,
+    ahead: number,
+    signal: AbortSignal,
+  ): void {
     const { table, runner, session, clock, release, observer, queue } = this.#options;
     const { incarnation } = session;
     if (incarnation === undefined) return;
+    let left = ahead;
     observer.claimed({ queue, count: claimed.length });
     for (const item of claimed) {
       const { record } = item;
@@ -245,15 +244,17 @@ export class ClaimLoop {
       else if (unused[executor] > 0) {
         unused[executor] -= 1;
         runner.start(run, record);
-      } else if (executor === 'io') this.#ahead.push({ run, record, sinceMs: clock.monotonic() });
-      else release(run);
+      } else if (executor === 'io' && left > 0) {
+        left -= 1;
+        this.#ahead.add({ run, record, sinceMs: clock.monotonic() });
+      } else release(run);
     }
   }
 
   #startWaiting(): void {
     const { slots, queue, runner } = this.#options;
     while (this.#ahead.length > 0 && slots.io.take(queue, 1) === 1) {
-      const next = this.#ahead.shift();
+      const next = this.#ahead.next();
       if (next === undefined) slots.io.release(queue, 1);
       else runner.start(next.run, next.record);
     }
@@ -294,7 +295,7 @@ export class ClaimLoop {
     return EXECUTORS.some((executor) => asked[executor] === 0 && wanted[executor] > 0);
   }
 
-  async #waitForWork(want: Wanted, reply: CycleReply, signal: AbortSignal): Promise<void> {
+  async #waitForWork(want: FreeSlots, reply: CycleReply, signal: AbortSignal): Promise<void> {
     const { work, clock, idleMs } = this.#options;
     this.#needsSlot = reply.moreReady;
     this.#asked = want;
@@ -306,11 +307,11 @@ export class ClaimLoop {
   }
 
   /**
-   * The claim waits in the broker for what comes. It takes no slots meanwhile, as other queues may need them: should they take
-   * them in the moment in which a run comes, that waits or goes back.
+   * The claim waits in the broker for what comes. It takes no slots meanwhile, as other queues may need them: what finds none
+   * goes back at once, to who has some.
    */
   async #claimWhenWoken(
-    { io, cpu }: Wanted,
+    { io, cpu }: FreeSlots,
     cursor: string,
     signal: AbortSignal,
     either: AbortSignal,
@@ -320,13 +321,14 @@ export class ClaimLoop {
     const reply = await calls.claimWhenWoken(this.#asked, cursor, idleMs, either);
     this.#asked = undefined;
     if (reply === undefined) return undefined;
+    const now = this.#wanted();
     const { length } = reply.claimed;
-    const taken = this.#takeSlots({ io: Math.min(io, length), cpu: Math.min(cpu, length) });
-    return this.#take(reply, taken, signal);
+    const taken = this.#takeSlots({ io: Math.min(now.io, length), cpu: Math.min(now.cpu, length) });
+    return this.#take(reply, taken, 0, signal);
   }
 
   /** Which pools this queue may need soon: those of which it got all it asked for. */
-  #noteHunger(reply: CycleReply, taken: Wanted, unused: Wanted): void {
+  #noteHunger(reply: CycleReply, taken: FreeSlots, unused: FreeSlots): void {
     const { slots, queue } = this.#options;
     for (const executor of EXECUTORS) {
       if (taken[executor] === 0) continue;

@@ -2,9 +2,8 @@
  * The calls of one consumer to one queue: at most two at a time, one that may claim and one that only settles. A claim
  * takes along what waits to be settled. The comparison with the broker's books gets the queue for itself.
  */
-import type { Cancellation, ConsumerPort, CycleReply } from '../broker/broker.ts';
+import type { Cancellation, ConsumerPort, CycleReply, FreeSlots } from '../broker/broker.ts';
 import type { Clock } from '../runtime/clock.ts';
-import type { Executor } from '../task/run.ts';
 import type { Log } from '../telemetry/log.ts';
 import { callBackoffMs, nothingHappened } from './backoff.ts';
 import type { ConsumerObserver } from './observer.ts';
@@ -29,9 +28,6 @@ export interface QueueCallsOptions {
   /** A call's outcome is unknown: compare what the broker holds with what runs. */
   readonly onDoubt: () => void;
 }
-
-/** Free slots by executor. */
-type Slots = Readonly<Record<Executor, number>>;
 
 const NO_SETTLEMENTS: SettleBatch = { entries: [], sentMs: 0 };
 
@@ -77,7 +73,7 @@ export class QueueCalls {
    * Claims up to `want` and settles what waits, in one call. Never rejects.
    * @returns `undefined` when the call failed, its lease is gone, or `signal` aborted before it was sent
    */
-  claim(want: Slots, signal: AbortSignal): Promise<CycleReply | undefined> {
+  claim(want: FreeSlots, signal: AbortSignal): Promise<CycleReply | undefined> {
     // Looked at after the wait for the lane: from the instant of the signal no claim may leave.
     return this.#claimLane.run(async () => (signal.aborted ? undefined : await this.#cycle(want)));
   }
@@ -88,7 +84,7 @@ export class QueueCalls {
    * @returns as `claim`
    */
   async claimWhenWoken(
-    want: Slots,
+    want: FreeSlots,
     cursor: string,
     maxWaitMs: number,
     signal: AbortSignal,
@@ -136,7 +132,7 @@ export class QueueCalls {
     this.settlements.arm(this.#failures === 0 ? undefined : callBackoffMs(this.#failures, random));
   }
 
-  #cycle(claim: Slots | undefined): Promise<CycleReply | undefined> {
+  #cycle(claim: FreeSlots | undefined): Promise<CycleReply | undefined> {
     const { session, work } = this.#options;
     const batch = session.incarnation === undefined ? NO_SETTLEMENTS : this.settlements.take();
     return this.#call(batch, claim !== undefined, (incarnation) => {

@@ -207,6 +207,23 @@ export function describeWaking(createHarness: CreateHarness): void {
       assert.equal(await atOnce.reply, undefined);
     });
 
+    test('a claim that waited is no sign of life: it renews no lease; and one that was called off counts as no run', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue);
+      const idle = await consumer.cycle({ io: 1 });
+      const facts = async () => (await queue.inspect.consumers())[0];
+      const before = await facts();
+      const first = waitingClaim(consumer, idle, 100);
+      await harness.passTime(150);
+      assert.ok(await first.reply);
+      const second = waitingClaim(consumer, idle);
+      await harness.passTime(30);
+      second.callOff();
+      assert.equal(await second.reply, undefined);
+      assert.deepEqual(await facts(), before);
+    });
+
     test('a claim that waits for an incarnation that was ended is given up with it', async () => {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');

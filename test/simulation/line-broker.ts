@@ -1,10 +1,11 @@
 /** The broker as one process sees it: each call goes over its line. */
 import type { Broker, ConsumerPort, ProducerPort, Queue, SchedulePort } from '../../src/broker/broker.ts';
 import { MemoryHeartbeat } from '../../src/broker/memory/heartbeat.ts';
+import { TidemillError } from '../../src/runtime/errors.ts';
 import { adoptSentAtMs } from '../support/schedule-world.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { SimulatedRedis } from './redis.ts';
-import { QUEUE } from './settings.ts';
+import { CALL_TIMEOUT_MS, QUEUE } from './settings.ts';
 
 export function lineBroker(process: SimulatedProcess, redis: SimulatedRedis): Broker {
   const write = <T>(name: string, request: unknown, ask: (queue: Queue) => Promise<T>): Promise<T> =>
@@ -57,6 +58,10 @@ function producerPort(write: Write, read: Read): ProducerPort {
   };
 }
 
+/** There has been work since. */
+const LONG_AGO = '-1:';
+const NEVER = new AbortController().signal;
+
 function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: Write): ConsumerPort {
   const waitForWork: ConsumerPort['waitForWork'] = async (cursor, maxWaitMs, signal) => {
     await process.runs();
@@ -74,10 +79,26 @@ function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: W
     leave: (incarnation) => write('leave', incarnation, ({ work }) => work.leave(incarnation)),
     waitForWork,
     claimWhenWoken: async (cursor, request, maxWaitMs, signal) => {
-      await waitForWork(cursor, maxWaitMs, signal);
-      if (signal.aborted) return undefined;
-      const cycle = { ...request, settle: [] };
-      return write('cycle', cycle, ({ work }) => work.cycle(cycle));
+      await process.runs();
+      const isCalledOff = (): boolean => signal.aborted;
+      if (isCalledOff()) return undefined;
+      process.onSend('cycle', { ...request, settle: [] });
+      if (process.isCut || redis.isAway) {
+        await process.clock.sleep(maxWaitMs, signal);
+        return undefined;
+      }
+      const { epoch, worldNowMs: sentMs } = process;
+      await redis.queue.work.waitForWork(cursor, maxWaitMs, signal);
+      // A connection that was cut took the claim with it. Else Redis makes it, whether its sender is frozen, or gone without a word.
+      const isMade = !isCalledOff() && process.epoch === epoch;
+      const reply = isMade
+        ? await redis.ask(({ work }) => work.claimWhenWoken(LONG_AGO, request, 0, NEVER))
+        : undefined;
+      await process.runs();
+      if (isCalledOff() && !isMade) return undefined;
+      if (process.epoch !== epoch || process.worldNowMs - sentMs > maxWaitMs + CALL_TIMEOUT_MS)
+        throw new TidemillError('BROKER_UNAVAILABLE', 'a claim that waited was not answered in time');
+      return reply;
     },
   };
 }

@@ -25,8 +25,9 @@ export function createConsumerPort(queue: QueueState): ConsumerPort {
     waitForWork: (cursor, maxWaitMs, signal) => queue.wakeBoard.wait(cursor, maxWaitMs, signal),
     claimWhenWoken: async (cursor, request, maxWaitMs, signal) => {
       await queue.wakeBoard.wait(cursor, maxWaitMs, signal);
-      if (signal.aborted || !queue.incarnations.has(request.incarnation)) return undefined;
-      return cycle(queue, { ...request, settle: [] });
+      const incarnation = queue.incarnations.get(request.incarnation);
+      if (signal.aborted || incarnation === undefined) return undefined;
+      return answer(queue, incarnation, { ...request, settle: [] });
     },
     leave: async (incarnation) => queue.transition(() => leave(queue, incarnation)),
   };
@@ -34,24 +35,27 @@ export function createConsumerPort(queue: QueueState): ConsumerPort {
 
 function cycle(queue: QueueState, request: CycleRequest): CycleReply {
   const incarnation = renew(queue, request.incarnation);
-  const nowMs = queue.clock.now();
-  if (incarnation === undefined) {
-    return {
-      ...{
-        lease: 'gone',
-        settled: request.settle.map(() => 'unknown' as const),
-        claimed: [],
-        cancellations: [],
-      },
-      ...{ moreReady: false, wakeCursor: queue.wakeBoard.cursorFor(request.incarnation), nowMs },
-    };
-  }
+  if (incarnation !== undefined) return answer(queue, incarnation, request);
+  return {
+    ...{
+      lease: 'gone',
+      settled: request.settle.map(() => 'unknown' as const),
+      claimed: [],
+      cancellations: [],
+    },
+    ...{ moreReady: false, wakeCursor: queue.wakeBoard.cursorFor(request.incarnation) },
+    nowMs: queue.clock.now(),
+  };
+}
+
+function answer(queue: QueueState, incarnation: Incarnation, request: CycleRequest): CycleReply {
   const settled = queue.transition(() => settleAll(queue, incarnation, request.settle));
   const { claim: slots } = request;
   const claimed = slots === undefined ? [] : queue.transition(() => claim(queue, incarnation, slots));
   const { nextDueAtMs } = queue;
   return {
-    ...{ lease: 'held', settled, claimed, cancellations: cancellationsOf(incarnation), nowMs },
+    ...{ lease: 'held', settled, claimed, cancellations: cancellationsOf(incarnation) },
+    nowMs: queue.clock.now(),
     ...{ moreReady: hasMoreFor(queue, incarnation), wakeCursor: queue.wakeBoard.cursorFor(incarnation.id) },
     ...(nextDueAtMs === undefined ? {} : { nextDueAtMs }),
   };

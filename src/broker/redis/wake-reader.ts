@@ -4,7 +4,7 @@
  * idle consumer is handed over without another trip. The claim is a call like any other: sent once, and never again.
  */
 import { TidemillError } from '../../runtime/errors.ts';
-import type { Executor } from '../../task/run.ts';
+import type { FreeSlots } from '../broker.ts';
 import { Connection, DEFAULT_CALL_TIMEOUT_MS } from './connection.ts';
 import type { QueueContext } from './queue-context.ts';
 import { RefusalNotice } from './refusal-notice.ts';
@@ -13,9 +13,8 @@ import { asText, ScriptRunner } from './script-runner.ts';
 /** An idle consumer looks for work this often even if nobody wakes it. */
 export const LONGEST_BLOCK_MS = 5_000;
 const PAUSE_AFTER_ERROR_MS = 250;
-
-/** Free slots by executor. */
-type Slots = Readonly<Record<Executor, number>>;
+/** A claim that was called off is answered at once; where it is not, its connection is dead. */
+const CALL_OFF_MS = 1_000;
 
 class WakeReader {
   readonly #queue: QueueContext;
@@ -25,7 +24,10 @@ class WakeReader {
   readonly #refusal: RefusalNotice;
   /** The read in flight. It outlives a wait that was aborted, and serves the next one. */
   #reading: Promise<boolean> | undefined;
-  #claims = 0;
+  /** The last read was refused. */
+  #isRefused = false;
+  /** Of the claim that waits. */
+  #waiting: string | undefined;
   /** Why this reader can be used no longer. */
   #end: { readonly isGone: boolean; readonly cause?: unknown } | undefined;
 
@@ -54,33 +56,38 @@ class WakeReader {
   }
 
   /**
+   * @param number - names the claim; no other of this incarnation has it
    * @param slots - free ones
    * @returns the reply of the script `claim`; `undefined` when nothing was claimed
    * @throws TidemillError as `Connection.call`
    */
-  async claim(slots: Slots, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
+  async claim(number: string, slots: FreeSlots, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
+    if (this.#isRefused) {
+      // Nothing would hold the claim back.
+      await this.wait(maxWaitMs, signal);
+      return undefined;
+    }
+    const { clock } = this.#queue;
     const blockMs = Math.ceil(Math.min(maxWaitMs, LONGEST_BLOCK_MS));
-    const number = String((this.#claims += 1));
+    const answerMs = blockMs + DEFAULT_CALL_TIMEOUT_MS;
+    const deadlineMs = clock.monotonic() + answerMs;
     const args = [this.#incarnation, String(slots.io), String(slots.cpu), number];
     const reading = (this.#reading ??= this.#read(blockMs));
-    const claiming = this.#scripts.run(
-      'claim',
-      this.#queue.keys.meta,
-      args,
-      blockMs + DEFAULT_CALL_TIMEOUT_MS,
-    );
+    const claiming = this.#scripts.run('claim', this.#queue.keys.meta, args, answerMs);
+    this.#waiting = number;
     const callOff = (): void => void this.#callOff(number);
     signal.addEventListener('abort', callOff, { once: true });
     try {
       const reply = await claiming;
+      // This process stood still with the answer unread: its lease may be over, and its runs another's.
+      if (clock.monotonic() > deadlineMs) throw doubtful('was answered too late to be believed');
       return reply === 'off' ? undefined : reply;
     } catch (error) {
       if (this.#end === undefined) throw error;
       if (this.#end.isGone) return undefined;
-      const message =
-        'claim: it waited in Redis and could not be called off; it may or may not have happened';
-      throw new TidemillError('BROKER_UNAVAILABLE', message, { cause: this.#end.cause });
+      throw doubtful('waited in Redis and could not be called off', this.#end.cause);
     } finally {
+      this.#waiting = undefined;
       signal.removeEventListener('abort', callOff);
       // Answered before the read: that has failed, or another server has the claim. No reason to claim without a pause.
       if (this.#reading === reading && !signal.aborted)
@@ -98,10 +105,16 @@ class WakeReader {
     try {
       const lease = asText(await this.#queue.run('call-off', [this.#incarnation, number]));
       if (lease === 'gone') this.close();
+      else this.#queue.clock.after(CALL_OFF_MS, () => this.#giveUp(number)).unref();
     } catch (error) {
-      this.#end ??= { isGone: false, cause: error };
-      this.close();
+      this.#giveUp(number, error);
     }
+  }
+
+  #giveUp(number: string, cause?: unknown): void {
+    if (this.#waiting !== number) return;
+    this.#end ??= { isGone: false, cause };
+    this.close();
   }
 
   /** A run that was just enqueued waits for what is done here, so it is no more than needed. */
@@ -133,8 +146,10 @@ class WakeReader {
         (client) => client.xread('COUNT', 1, 'BLOCK', blockMs, 'STREAMS', key, '0-0'),
         blockMs + DEFAULT_CALL_TIMEOUT_MS,
       );
+      this.#isRefused = false;
       return reply !== null;
     } catch (error) {
+      this.#isRefused = error instanceof TidemillError && error.code === 'BROKER_REFUSED';
       this.#refusal.note(error);
       // Not woken, as far as we know; a broken connection must not become a busy loop.
       await this.#queue.clock.sleep(PAUSE_AFTER_ERROR_MS);
@@ -145,11 +160,17 @@ class WakeReader {
   }
 }
 
+function doubtful(what: string, cause?: unknown): TidemillError {
+  const message = `claim: it ${what}; it may or may not have happened`;
+  return new TidemillError('BROKER_UNAVAILABLE', message, { cause });
+}
+
 /** The readers of one queue; usually there is one, as a process has one incarnation. */
 export class WakeReaders implements Disposable {
   readonly #queue: QueueContext;
   readonly #refusal: RefusalNotice;
   readonly #readers = new Map<string, WakeReader>();
+  #claims = 0;
   #isClosed = false;
 
   constructor(queue: QueueContext) {
@@ -168,9 +189,15 @@ export class WakeReaders implements Disposable {
   }
 
   /** As `WakeReader.claim`; nothing is sent once the signal has aborted. */
-  async claim(incarnation: string, slots: Slots, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
+  async claim(
+    incarnation: string,
+    slots: FreeSlots,
+    maxWaitMs: number,
+    signal: AbortSignal,
+  ): Promise<unknown> {
     if (this.#isClosed || signal.aborted || maxWaitMs <= 0) return undefined;
-    return this.#readerOf(incarnation).claim(slots, maxWaitMs, signal);
+    this.#claims += 1;
+    return this.#readerOf(incarnation).claim(String(this.#claims), slots, maxWaitMs, signal);
   }
 
   forget(incarnation: string): void {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { CycleReply, Queue } from '../../../src/broker/broker.ts';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { queueKeys } from '../../../src/broker/redis/keys.ts';
+import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
 import { RedisServer } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 import { claim, codeOf, durationMs, register, request } from './work.ts';
@@ -169,4 +170,38 @@ test('a server that forgot the scripts is given the claim again, and it claims',
   await server.command('SCRIPT', 'FLUSH');
   await queue.runs.enqueue([request('a')]);
   assert.equal((await reply)?.claimed[0]?.record.id, 'a');
+});
+
+test('a process that stood still does not believe the answer of a claim from before', async () => {
+  let aheadMs = 0;
+  const clock: Clock = {
+    now: () => systemClock.now(),
+    monotonic: () => systemClock.monotonic() + aheadMs,
+    after: (delayMs, callback) => systemClock.after(delayMs, callback),
+    sleep: (delayMs, signal) => systemClock.sleep(delayMs, signal),
+  };
+  await using server = await RedisServer.start();
+  await using broker = await connectRedis({ url: server.url, clock });
+  const queue = broker.queue('default');
+  await register(queue, 'one');
+  const { reply } = await waitIdle(queue, 'one');
+  await isBlocked(server);
+  const outcome = codeOf(reply);
+  aheadMs = 60_000;
+  await queue.runs.enqueue([request('a')]);
+  assert.equal(await outcome, 'BROKER_UNAVAILABLE');
+  assert.equal((await queue.work.held('one')).runs.length, 1, 'the comparison finds it, and gives it back');
+});
+
+test('a user who may not read the wake stream claims no oftener than it looks by itself', async () => {
+  await using server = await RedisServer.start();
+  await server.command('ACL', 'SETUSER', 'default', '-xread');
+  await using broker = await connectRedis({ url: server.url });
+  const queue = broker.queue('default');
+  await register(queue, 'one');
+  const slots = { io: 1, cpu: 0 };
+  const wait = (): Promise<unknown> =>
+    queue.work.claimWhenWoken('one', { incarnation: 'one', claim: slots }, 800, new AbortController().signal);
+  await wait();
+  assert.ok((await durationMs(wait())) > 700);
 });

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 --- @include lib/cycle
--- claim.lua: pending -> running. A claim that waited behind the read of a wake stream; renews the lease. O(runs claimed + lanes
--- looked at).
+-- claim.lua: pending -> running. A claim that waited behind the read of a wake stream. It was sent long ago, so it is no sign of
+-- life and renews no lease. O(runs claimed + lanes looked at).
 --
 -- KEYS[1] the queue's meta hash
 -- ARGV[1] incarnation; ARGV[2], ARGV[3] free slots of io and cpu; ARGV[4] number of this claim
@@ -11,5 +11,4 @@ local lease = open_lease(ARGV[1])
 if not lease or call('HGET', lease.key, OFF) == ARGV[4] then return 'off' end
 -- Whoever calls needs no waking.
 woken[lease.id] = true
-renew(lease)
 return claim_and_answer(lease, '', { io = tonumber(ARGV[2]), cpu = tonumber(ARGV[3]) })

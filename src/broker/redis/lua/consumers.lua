@@ -10,7 +10,7 @@ local stored = call('HGETALL', BASE .. 'consumers')
 for index = 1, #stored, 2 do
   local key = BASE .. 'held:' .. stored[index]
   local others = 0
-  for _, field in ipairs({ ' lease', ' suspect', ' stop' }) do others = others + call('HEXISTS', key, field) end
+  for _, field in ipairs({ ' lease', ' suspect', ' stop', ' off' }) do others = others + call('HEXISTS', key, field) end
   local expires = tonumber(call('ZSCORE', BASE .. 'leases', stored[index]) or nil) or 0
   replies[#replies + 1] = { stored[index], stored[index + 1], math.max(0, call('HLEN', key) - others), int(expires) }
 end
