@@ -32,7 +32,7 @@ export class FaultProxy implements AsyncDisposable {
   #delayMs = 0;
   #jitterMs = 0;
   #cutShare = 0;
-  #repliesToDrop = 0;
+  readonly #repliesToDrop: RegExp[] = [];
   #cutAfterRequest: RegExp | undefined;
   #onCut: (() => void) | undefined;
   #cutBeforeReply: RegExp | undefined;
@@ -83,9 +83,9 @@ export class FaultProxy implements AsyncDisposable {
     this.#cutShare = share;
   }
 
-  /** The next packet that the server sends is lost; the connection stays. */
-  dropNextReply(): void {
-    this.#repliesToDrop += 1;
+  /** The next packet of the server that matches is lost; the connection stays. */
+  dropNextReply(pattern = /^/): void {
+    this.#repliesToDrop.push(pattern);
   }
 
   /**
@@ -162,8 +162,9 @@ export class FaultProxy implements AsyncDisposable {
       return;
     }
     if (this.#mode === 'half-open') return;
-    if (this.#repliesToDrop > 0) {
-      this.#repliesToDrop -= 1;
+    const dropped = this.#repliesToDrop.findIndex((pattern) => pattern.test(chunk.toString('latin1')));
+    if (dropped >= 0) {
+      this.#repliesToDrop.splice(dropped, 1);
       return;
     }
     if (this.#cutBeforeReply?.test(chunk.toString('latin1')) === true) {

@@ -5,6 +5,7 @@ import type { CycleReply, Queue } from '../../../src/broker/broker.ts';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { queueKeys } from '../../../src/broker/redis/keys.ts';
 import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
+import { FaultProxy } from '../../support/fault-proxy.ts';
 import { RedisServer } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 import { claim, codeOf, durationMs, register, request } from './work.ts';
@@ -126,6 +127,21 @@ test('a claim that waits in a frozen Redis cannot be called off: it ends all the
   });
   await queue.runs.enqueue([request('a')]);
   assert.equal((await again.reply)?.claimed[0]?.record.id, 'a');
+});
+
+test('the answer of a claim that was called off is lost: it ends within two seconds, as one that may have been made', async () => {
+  await using server = await RedisServer.start();
+  await using proxy = await FaultProxy.start(server.port);
+  await using broker = await connectRedis({ url: proxy.url });
+  const queue = broker.queue('default');
+  await register(queue, 'one');
+  const { reply, callOff } = await waitIdle(queue, 'one');
+  await isBlocked(server);
+  const outcome = codeOf(reply);
+  proxy.dropNextReply(/:wake:one/);
+  callOff();
+  assert.ok((await durationMs(outcome)) < 2_000);
+  assert.equal(await outcome, 'BROKER_UNAVAILABLE');
 });
 
 test('a claim that is called off after its incarnation was ended leaves nothing behind', async () => {
