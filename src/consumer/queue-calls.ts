@@ -29,7 +29,7 @@ export interface QueueCallsOptions {
   readonly onDoubt: () => void;
 }
 
-const NO_SETTLEMENTS: SettleBatch = { entries: [], sentMs: 0 };
+const noSettlements = (): SettleBatch => ({ entries: [], sentMs: 0 });
 
 /** One call at a time, first come, first served. */
 class Lane {
@@ -96,7 +96,7 @@ export class QueueCalls {
     const reply = await this.#claimLane.run(async () => {
       if (either.aborted) return undefined;
       this.#waitFailures += 1;
-      return await this.#call(NO_SETTLEMENTS, true, async (incarnation) => {
+      return await this.#call(noSettlements, true, async (incarnation) => {
         const answer = await work.claimWhenWoken(cursor, { incarnation, claim: want }, maxWaitMs, either);
         this.#waitFailures = 0;
         return answer;
@@ -133,25 +133,26 @@ export class QueueCalls {
   }
 
   #cycle(claim: FreeSlots | undefined): Promise<CycleReply | undefined> {
-    const { session, work } = this.#options;
-    const batch = session.incarnation === undefined ? NO_SETTLEMENTS : this.settlements.take();
-    return this.#call(batch, claim !== undefined, (incarnation) => {
-      const settle = batch.entries.map(settlementOf);
+    const { work } = this.#options;
+    const take = (): SettleBatch => this.settlements.take();
+    return this.#call(take, claim !== undefined, (incarnation, { entries }) => {
+      const settle = entries.map(settlementOf);
       return work.cycle({ incarnation, settle, ...(claim === undefined ? {} : { claim }) });
     });
   }
 
   /** @param send - its promise may resolve to `undefined` when nothing came of the call */
   async #call(
-    batch: SettleBatch,
+    takeBatch: () => SettleBatch,
     claims: boolean,
-    send: (incarnation: string) => Promise<CycleReply | undefined>,
+    send: (incarnation: string, batch: SettleBatch) => Promise<CycleReply | undefined>,
   ): Promise<CycleReply | undefined> {
     const { session, observer, queue, log, onReply } = this.#options;
     const { incarnation } = session;
     if (incarnation === undefined) return undefined;
+    const batch = takeBatch();
     try {
-      const reply = await send(incarnation);
+      const reply = await send(incarnation, batch);
       if (reply === undefined) return undefined;
       this.#failures = 0;
       const current = this.#answered(reply, batch, incarnation);

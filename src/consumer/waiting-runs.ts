@@ -2,7 +2,7 @@
 import type { RunRecord } from '../task/run.ts';
 import type { HeldRun } from './run-table.ts';
 
-export interface WaitingRun {
+interface WaitingRun {
   readonly run: HeldRun;
   readonly record: RunRecord;
   readonly sinceMs: number;

@@ -2,6 +2,7 @@
 import type { Broker, ConsumerPort, ProducerPort, Queue, SchedulePort } from '../../src/broker/broker.ts';
 import { MemoryHeartbeat } from '../../src/broker/memory/heartbeat.ts';
 import { TidemillError } from '../../src/runtime/errors.ts';
+import { claimNow } from '../support/faulty-broker.ts';
 import { adoptSentAtMs } from '../support/schedule-world.ts';
 import type { SimulatedProcess } from './process.ts';
 import type { SimulatedRedis } from './redis.ts';
@@ -58,17 +59,7 @@ function producerPort(write: Write, read: Read): ProducerPort {
   };
 }
 
-/** There has been work since. */
-const LONG_AGO = '-1:';
-const NEVER = new AbortController().signal;
-
 function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: Write): ConsumerPort {
-  const waitForWork: ConsumerPort['waitForWork'] = async (cursor, maxWaitMs, signal) => {
-    await process.runs();
-    if (process.isCut || redis.isAway) await process.clock.sleep(maxWaitMs, signal);
-    else await redis.queue.work.waitForWork(cursor, maxWaitMs, signal);
-    await process.runs();
-  };
   return {
     register: (registration) => write('register', registration, ({ work }) => work.register(registration)),
     cycle: (request) => write('cycle', request, ({ work }) => work.cycle(request)),
@@ -77,7 +68,12 @@ function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: W
     recover: () => write('recover', undefined, ({ work }) => work.recover()),
     promote: () => write('promote', undefined, ({ work }) => work.promote()),
     leave: (incarnation) => write('leave', incarnation, ({ work }) => work.leave(incarnation)),
-    waitForWork,
+    waitForWork: async (cursor, maxWaitMs, signal) => {
+      await process.runs();
+      if (process.isCut || redis.isAway) await process.clock.sleep(maxWaitMs, signal);
+      else await redis.queue.work.waitForWork(cursor, maxWaitMs, signal);
+      await process.runs();
+    },
     claimWhenWoken: async (cursor, request, maxWaitMs, signal) => {
       await process.runs();
       const isCalledOff = (): boolean => signal.aborted;
@@ -91,9 +87,7 @@ function consumerPort(process: SimulatedProcess, redis: SimulatedRedis, write: W
       await redis.queue.work.waitForWork(cursor, maxWaitMs, signal);
       // A connection that was cut took the claim with it. Else Redis makes it, whether its sender is frozen, or gone without a word.
       const isMade = !isCalledOff() && process.epoch === epoch;
-      const reply = isMade
-        ? await redis.ask(({ work }) => work.claimWhenWoken(LONG_AGO, request, 0, NEVER))
-        : undefined;
+      const reply = isMade ? await redis.ask(({ work }) => claimNow(work, request)) : undefined;
       await process.runs();
       if (isCalledOff() && !isMade) return undefined;
       if (process.epoch !== epoch || process.worldNowMs - sentMs > maxWaitMs + CALL_TIMEOUT_MS)

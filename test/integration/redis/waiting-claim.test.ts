@@ -6,7 +6,7 @@ import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { queueKeys } from '../../../src/broker/redis/keys.ts';
 import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
 import { FaultProxy } from '../../support/fault-proxy.ts';
-import { RedisServer } from '../../support/redis-server.ts';
+import { RedisServer, type ServerOptions } from '../../support/redis-server.ts';
 import { until } from '../../support/until.ts';
 import { claim, codeOf, durationMs, register, request } from './work.ts';
 
@@ -37,6 +37,23 @@ const blockedClients = async (server: RedisServer): Promise<number> =>
 const isBlocked = (server: RedisServer): Promise<unknown> =>
   until('the consumer waits in Redis', async () => (await blockedClients(server)) === 1);
 
+/** A server, and a consumer whose claim waits in it; all that they say goes through a proxy. */
+async function startIdle(options: ServerOptions = {}, clock: Clock = systemClock) {
+  await using started = new AsyncDisposableStack();
+  const server = started.use(await RedisServer.start(options));
+  const proxy = started.use(await FaultProxy.start(server.port));
+  const broker = started.use(await connectRedis({ url: proxy.url, clock }));
+  const queue = broker.queue('default');
+  await register(queue, 'one');
+  const waiting = await waitIdle(queue, 'one');
+  await isBlocked(server);
+  const parts = started.move();
+  return {
+    ...{ server, proxy, broker, queue, ...waiting },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
 /** Ends every connection whose client waits in Redis, as a network would. */
 async function cutWaiting(server: RedisServer): Promise<void> {
   const clients = await server.command('CLIENT', 'LIST');
@@ -45,12 +62,8 @@ async function cutWaiting(server: RedisServer): Promise<void> {
 }
 
 test('the run comes with the wake-up: Redis is called once for it, and that before it came', async () => {
-  await using server = await RedisServer.start();
-  await using broker = await connectRedis({ url: server.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const first = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using first = await startIdle();
+  const { server, queue } = first;
   first.callOff();
   await first.reply;
   // The server knows the scripts from here on.
@@ -65,12 +78,8 @@ test('the run comes with the wake-up: Redis is called once for it, and that befo
 });
 
 test('the connection is cut while a claim waits: it is told at once, is not made later, and the next one waits again', async () => {
-  await using server = await RedisServer.start();
-  await using broker = await connectRedis({ url: server.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply } = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using idle = await startIdle();
+  const { server, queue, reply } = idle;
   const outcome = codeOf(reply);
   const toldMs = durationMs(outcome);
   await cutWaiting(server);
@@ -86,12 +95,8 @@ test('the connection is cut while a claim waits: it is told at once, is not made
 });
 
 test('Redis is killed while a claim waits: the claim is not sent a second time to the one that takes its place', async () => {
-  await using server = await RedisServer.start({ aof: true });
-  await using broker = await connectRedis({ url: server.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply } = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using idle = await startIdle({ aof: true });
+  const { server, broker, queue, reply } = idle;
   const outcome = codeOf(reply);
   await server.kill();
   assert.equal(await outcome, 'BROKER_UNAVAILABLE');
@@ -106,12 +111,8 @@ test('Redis is killed while a claim waits: the claim is not sent a second time t
 });
 
 test('a claim that waits in a frozen Redis cannot be called off: it ends all the same, as one that may have been made', async () => {
-  await using server = await RedisServer.start();
-  await using broker = await connectRedis({ url: server.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply, callOff } = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using idle = await startIdle();
+  const { server, queue, reply, callOff } = idle;
   server.freeze();
   const outcome = codeOf(reply);
   callOff();
@@ -130,13 +131,8 @@ test('a claim that waits in a frozen Redis cannot be called off: it ends all the
 });
 
 test('the answer of a claim that was called off is lost: it ends within two seconds, as one that may have been made', async () => {
-  await using server = await RedisServer.start();
-  await using proxy = await FaultProxy.start(server.port);
-  await using broker = await connectRedis({ url: proxy.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply, callOff } = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using idle = await startIdle();
+  const { proxy, reply, callOff } = idle;
   const outcome = codeOf(reply);
   proxy.dropNextReply(/:wake:one/);
   callOff();
@@ -145,13 +141,9 @@ test('the answer of a claim that was called off is lost: it ends within two seco
 });
 
 test('a claim that is called off after its incarnation was ended leaves nothing behind', async () => {
-  await using server = await RedisServer.start();
-  await using broker = await connectRedis({ url: server.url });
+  await using idle = await startIdle();
+  const { server, reply, callOff } = idle;
   await using other = await connectRedis({ url: server.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply, callOff } = await waitIdle(queue, 'one');
-  await isBlocked(server);
   await other.queue('default').work.leave('one');
   callOff();
   assert.equal(await reply, undefined);
@@ -177,12 +169,8 @@ test('a claim can be made behind a read that an earlier wait has left, and waits
 });
 
 test('a server that forgot the scripts is given the claim again, and it claims', async () => {
-  await using server = await RedisServer.start();
-  await using broker = await connectRedis({ url: server.url });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply } = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using idle = await startIdle();
+  const { server, queue, reply } = idle;
   await server.command('SCRIPT', 'FLUSH');
   await queue.runs.enqueue([request('a')]);
   assert.equal((await reply)?.claimed[0]?.record.id, 'a');
@@ -196,12 +184,8 @@ test('a process that stood still does not believe the answer of a claim from bef
     after: (delayMs, callback) => systemClock.after(delayMs, callback),
     sleep: (delayMs, signal) => systemClock.sleep(delayMs, signal),
   };
-  await using server = await RedisServer.start();
-  await using broker = await connectRedis({ url: server.url, clock });
-  const queue = broker.queue('default');
-  await register(queue, 'one');
-  const { reply } = await waitIdle(queue, 'one');
-  await isBlocked(server);
+  await using idle = await startIdle({}, clock);
+  const { queue, reply } = idle;
   const outcome = codeOf(reply);
   aheadMs = 60_000;
   await queue.runs.enqueue([request('a')]);

@@ -120,10 +120,12 @@ test('a broker that lets no claim wait is asked ever less often, and its runs ar
 test('a consumer that is told to stop calls off the claim that waits: what comes then is not its own', async () => {
   await using world = new ConsumerWorld([noop]);
   const { stop, ended } = await world.start();
+  const claims = watchClaims(world);
   stop();
   const [id = ''] = await world.enqueue('noop');
   await world.clock.advanceBy(1_000);
   await ended;
+  assert.deepEqual(claims, []);
   const run = await world.broker.queue('default').runs.get(id);
   assert.deepEqual([run?.state, run?.attempt], ['pending', 0]);
 });

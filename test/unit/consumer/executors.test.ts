@@ -33,6 +33,14 @@ class ScriptedPool implements CpuExecutor {
   }
 }
 
+/** Its runs succeed after `runMs`. */
+const lastingPool = (world: ConsumerWorld, runMs: number): ScriptedPool =>
+  new ScriptedPool(async ({ started }) => {
+    started();
+    await world.clock.sleep(runMs);
+    return { kind: 'succeeded' };
+  });
+
 test('CPU-bound runs go to the pool, never more than it has slots, and none ahead of a free one', async () => {
   let now = 0;
   let most = 0;
@@ -62,11 +70,7 @@ test('CPU-bound runs go to the pool, never more than it has slots, and none ahea
 
 test('CPU-bound runs that come one at a time begin at once, although the only child was busy when their consumer began to wait', async () => {
   await using world = new ConsumerWorld([heavy, light]);
-  const pool = new ScriptedPool(async ({ started }) => {
-    started();
-    await world.clock.sleep(5);
-    return { kind: 'succeeded' };
-  });
+  const pool = lastingPool(world, 5);
   await world.start({ queues: ['one', 'two'], cpuExecutor: pool, cpuConcurrency: 1 });
   for (const queue of ['one', 'two', 'one', 'one', 'two', 'two', 'one']) {
     const [id = ''] = await world.enqueue('heavy', 1, { queue });
@@ -77,11 +81,7 @@ test('CPU-bound runs that come one at a time begin at once, although the only ch
 
 test('a claim that waits while the only child is busy makes way, when that is free, for one that asks for its runs', async () => {
   await using world = new ConsumerWorld([heavy, light]);
-  const pool = new ScriptedPool(async ({ started }) => {
-    started();
-    await world.clock.sleep(1_000);
-    return { kind: 'succeeded' };
-  });
+  const pool = lastingPool(world, 1_000);
   const { work } = world.broker.queue('default');
   const wait = work.claimWhenWoken.bind(work);
   const asked: number[] = [];
