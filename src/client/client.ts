@@ -13,7 +13,7 @@ import type {
   TaskContract,
 } from '../task/types.ts';
 import { queueOfRunId } from '../task/ids.ts';
-import { makeRequest } from '../task/make-request.ts';
+import { makeRequest, type QueuedRequest } from '../task/make-request.ts';
 import { checkQueueName, DEFAULT_QUEUE } from '../task/names.ts';
 import type { RunError, RunRecord, RunSource, TerminalState } from '../task/run.ts';
 
@@ -73,6 +73,20 @@ const DEFAULT_WAIT_MS = 60_000;
 /** Enough to fill a round trip, small enough that one script never holds Redis for long. */
 const BULK_CHUNK = 1_000;
 
+/** An item of `enqueueMany` and what became of it: not in the queue until the queue says so. */
+interface BulkRequest extends QueuedRequest {
+  outcome: EnqueueOutcome;
+}
+
+const NO_OPTIONS: EnqueueOptions = {};
+
+/** Most items are nothing but params, and to copy the rest of an object costs more than to see that there is none. */
+function optionsOf(item: BulkItem<unknown>): EnqueueOptions {
+  if (Object.keys(item).every((key) => key === 'params')) return NO_OPTIONS;
+  const { params: _params, ...options } = item;
+  return options;
+}
+
 const milliseconds = (duration: string | number): number =>
   typeof duration === 'number' ? duration : parseDuration(duration);
 
@@ -127,22 +141,24 @@ export class Client implements AsyncDisposable {
     items: readonly BulkItem<unknown>[],
   ): Promise<readonly Enqueued[]> {
     // Every item is checked before the first is sent: one wrong item enqueues nothing.
-    const made = items.map(({ params, ...options }) => this.#request(task, params, options));
-    const outcomes = new Array<EnqueueOutcome>(made.length).fill('full');
-    const byQueue = Map.groupBy(made.keys(), (index) => made[index]?.queue ?? DEFAULT_QUEUE);
-    for (const [queue, indexes] of byQueue) {
-      for (let start = 0; start < indexes.length; start += BULK_CHUNK) {
-        const chunk = indexes.slice(start, start + BULK_CHUNK);
-        const requests = chunk.flatMap((index) => made[index]?.request ?? []);
-        const answers = await this.#broker.queue(queue).runs.enqueue(requests);
-        for (const [position, index] of chunk.entries()) outcomes[index] = answers[position] ?? 'full';
+    const made = items.map((item) => this.#bulkRequest(task, item));
+    for (const [queue, own] of Map.groupBy(made, (item) => item.queue)) {
+      for (let start = 0; start < own.length; start += BULK_CHUNK) {
+        const chunk = own.slice(start, start + BULK_CHUNK);
+        const answers = await this.#broker.queue(queue).runs.enqueue(chunk.map(({ request }) => request));
+        for (const [position, item] of chunk.entries()) item.outcome = answers[position] ?? 'full';
       }
     }
-    const queueOfFirstRefusal = made[outcomes.indexOf('full')]?.queue;
-    if (queueOfFirstRefusal !== undefined) throw new QueueFullError(queueOfFirstRefusal, outcomes);
-    return made.map(({ request }, index) => ({
+    const refused = made.find(({ outcome }) => outcome === 'full');
+    if (refused !== undefined) {
+      throw new QueueFullError(
+        refused.queue,
+        made.map(({ outcome }) => outcome),
+      );
+    }
+    return made.map(({ request, outcome }) => ({
       id: request.id,
-      outcome: outcomes[index] === 'duplicate' ? 'duplicate' : 'enqueued',
+      outcome: outcome === 'duplicate' ? 'duplicate' : 'enqueued',
     }));
   }
 
@@ -238,6 +254,11 @@ export class Client implements AsyncDisposable {
     options: EnqueueOptions,
   ): ReturnType<typeof makeRequest> {
     return makeRequest(task, params, options, { queue: DEFAULT_QUEUE, source: this.#source });
+  }
+
+  #bulkRequest(task: TaskContract | string, item: BulkItem<unknown>): BulkRequest {
+    const { queue, request } = this.#request(task, item.params, optionsOf(item));
+    return { queue, request, outcome: 'full' };
   }
 
   /** Generated ids carry their queue; a hand-given id lives in the queue that the caller names. */

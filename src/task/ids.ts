@@ -14,15 +14,16 @@ export function triggerRunId(uid: string, request: string): string {
 const RANDOM_BYTES = 12;
 /** Random bytes for many ids at once: a call of the generator for each cost more than all the rest of an enqueue. */
 const POOL_BYTES = RANDOM_BYTES * 128;
-const pool = { bytes: Buffer.alloc(0), used: 0 };
+const HEX_DIGITS = RANDOM_BYTES * 2;
+const pool = { hex: '', used: 0 };
 
 function randomHex(): string {
-  if (pool.used >= pool.bytes.length) {
-    pool.bytes = randomBytes(POOL_BYTES);
+  if (pool.used >= pool.hex.length) {
+    pool.hex = randomBytes(POOL_BYTES).toString('hex');
     pool.used = 0;
   }
-  pool.used += RANDOM_BYTES;
-  return pool.bytes.toString('hex', pool.used - RANDOM_BYTES, pool.used);
+  pool.used += HEX_DIGITS;
+  return pool.hex.slice(pool.used - HEX_DIGITS, pool.used);
 }
 
 /** A new id that carries its queue, so that `get`, `cancel` and `redrive` need no queue beside it. */

@@ -68,18 +68,18 @@ const PLAIN_KEYS = 32;
 const PLAIN_CHARACTERS = 4_096;
 
 /**
- * Whether it is a small object of texts, numbers and booleans, as most params are: nothing in it can be lost in JSON or be
- * too large. False means no more than that the inspection has to decide.
+ * Whether it is a small object of texts, numbers and booleans, as most params are, or one of those, as many results are:
+ * nothing in it can be lost in JSON or be too large. False means no more than that the inspection has to decide.
  */
 function isPlainData(value: unknown, rules: JsonRules): boolean {
-  if (typeof value !== 'object' || value === null) return false;
+  if (typeof value !== 'object' || value === null) return value !== undefined && isPlainValue(value, rules);
   try {
     // What has a prototype of its own may have a toJSON as well.
     if (Object.getPrototypeOf(value) !== Object.prototype || 'toJSON' in value) return false;
-    const entries = Object.entries(value);
+    const keys = Object.keys(value);
     return (
-      entries.length <= PLAIN_KEYS &&
-      entries.every(([key, own]) => isPlainKey(key) && isPlainValue(own, rules))
+      keys.length <= PLAIN_KEYS &&
+      keys.every((key) => isPlainKey(key) && isPlainValue(Reflect.get(value, key), rules))
     );
   } catch {
     return false; // a getter or a proxy that throws: the inspection says where

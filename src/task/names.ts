@@ -21,8 +21,15 @@ const RUN_ID_MAX_LENGTH = 256;
 /** Printable ASCII without space; `@` is kept for scheduled runs and `:` for generated ids, which carry their queue. */
 const GIVEN_RUN_ID_PATTERN = /^[!-9;-?A-~]+$/;
 
+/** The last names that were found good: they are asked about at every run, and mostly the same one. */
+let lastTaskName: string | undefined;
+let lastQueueName: string | undefined;
+
 export function isTaskName(name: string): boolean {
-  return name.length <= TASK_NAME_MAX_LENGTH && TASK_NAME_PATTERN.test(name);
+  if (name === lastTaskName) return true;
+  const isGood = name.length <= TASK_NAME_MAX_LENGTH && TASK_NAME_PATTERN.test(name);
+  if (isGood) lastTaskName = name;
+  return isGood;
 }
 
 /** Whether it is, or may become, a task of our own. */
@@ -31,7 +38,10 @@ export function isReservedTaskName(name: string): boolean {
 }
 
 export function isQueueName(name: string): boolean {
-  return name.length <= QUEUE_NAME_MAX_LENGTH && QUEUE_NAME_PATTERN.test(name);
+  if (name === lastQueueName) return true;
+  const isGood = name.length <= QUEUE_NAME_MAX_LENGTH && QUEUE_NAME_PATTERN.test(name);
+  if (isGood) lastQueueName = name;
+  return isGood;
 }
 
 /** @throws TidemillError QUEUE_NAME_INVALID */

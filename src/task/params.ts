@@ -16,6 +16,7 @@ const RECEIVED: JsonRules = { maxBytes: PARAMS_MAX_BYTES, refuseReservedKeys: tr
 /** What a task that takes no params accepts. */
 const NO_PARAMS = z.strictObject({});
 const MOST_UNKNOWN_KEYS = 20;
+const NONE: readonly Problem[] = [];
 
 const schemaOf = (contract: Pick<TaskContract, 'params'>): z.ZodType => contract.params ?? NO_PARAMS;
 
@@ -111,8 +112,10 @@ function problemsOf(schema: z.ZodType, value: unknown): readonly Problem[] {
 
 function unknownKeys(schema: z.ZodType, value: unknown): readonly Problem[] {
   const known = inputKeys(schema);
-  if (known === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return [];
-  return Object.keys(value)
+  if (known === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return NONE;
+  const keys = Object.keys(value);
+  if (keys.every((key) => known.has(key))) return NONE;
+  return keys
     .filter((key) => !known.has(key))
     .slice(0, MOST_UNKNOWN_KEYS)
     .map((key) => ({

@@ -137,18 +137,27 @@ function encodeTiming({ runAtMs, delayMs, expiresInMs }: RunRequest): EncodedRun
 /** Neighbours that are made alike share one group of six words: fewer strings are what makes a script fast. */
 function encodeRuns(runs: readonly EncodedRun[]): readonly string[] {
   const args: string[] = [];
-  let [ids, params] = ['', ''];
-  for (const [index, run] of runs.entries()) {
-    const next = runs[index + 1];
-    params += `${run.params}\n`;
-    if (next !== undefined && isMadeAlike(next, run)) {
-      ids += `${run.id} `;
-      continue;
+  let [first] = runs;
+  let ids: string[] = [];
+  let params: string[] = [];
+  for (const run of runs) {
+    if (first !== undefined && !isMadeAlike(first, run)) {
+      args.push(...groupWords(first, ids, params));
+      [first, ids, params] = [run, [], []];
     }
-    args.push(...run.timing, run.preamble, `${ids}${run.id}`, params);
-    [ids, params] = ['', ''];
+    ids.push(run.id);
+    params.push(run.params);
   }
+  if (first !== undefined) args.push(...groupWords(first, ids, params));
   return args;
+}
+
+function groupWords(
+  { timing, preamble }: EncodedRun,
+  ids: readonly string[],
+  params: readonly string[],
+): readonly string[] {
+  return [...timing, preamble, ids.join(' '), `${params.join('\n')}\n`];
 }
 
 function isMadeAlike(one: EncodedRun, other: EncodedRun): boolean {

@@ -86,6 +86,31 @@ test('enqueueMany keeps the order, names duplicates, and enqueues nothing when o
   );
 });
 
+test('items of enqueueMany have options of their own or none, and each goes to its queue', async () => {
+  const client = new Client(createMemoryBroker({ clock: new VirtualClock(0) }));
+  const enqueued = await client.enqueueMany('task', [
+    { params: { n: 1 } },
+    { params: { n: 2 }, queue: 'reports', priority: 'high' },
+    { params: { n: 3 } },
+    { params: { n: 4 }, queue: 'reports', id: 'mine', delay: '1h' },
+  ]);
+  const records = await Promise.all(
+    enqueued.map(({ id }, index) => client.get(id, { queue: index % 2 === 0 ? 'default' : 'reports' })),
+  );
+  assert.deepEqual(
+    records.map((record) => [record?.params, record?.queue, record?.priority, record?.state]),
+    [
+      ['{"n":1}', 'default', 'medium', 'pending'],
+      ['{"n":2}', 'reports', 'high', 'pending'],
+      ['{"n":3}', 'default', 'medium', 'pending'],
+      ['{"n":4}', 'reports', 'medium', 'delayed'],
+    ],
+  );
+  assert.equal(enqueued[3]?.id, 'mine');
+  const mistyped = [{ params: {}, dely: '1h' }];
+  await assert.rejects(client.enqueueMany('task', mistyped), { code: 'ENQUEUE_INVALID' });
+});
+
 test('a full queue refuses loudly, and says for each item whether it is in', async () => {
   const broker = createMemoryBroker({ clock: new VirtualClock(0) });
   await broker.queue('default').work.register({
