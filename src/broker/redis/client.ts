@@ -3,6 +3,7 @@ import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
 import { systemClock } from '../../runtime/clock.ts';
 import { TidemillError } from '../../runtime/errors.ts';
 import { DEFAULT_PREFIX } from './keys.ts';
+import { isReplyError } from './reply-errors.ts';
 
 /** Where Redis is and how to log in. Plain data: it is also handed to the heartbeat's thread. */
 export interface RedisAddress {
@@ -122,6 +123,15 @@ class LastingRedis extends Redis {
   override disconnect(reconnect = false): void {
     if (!reconnect) this.#isDisposed = true;
     super.disconnect(reconnect);
+  }
+
+  /** ioredis goes on with database 0 where the server does not have the one that was asked for: that is another queue. */
+  override select(...args: Parameters<Redis['select']>): Promise<'OK'> {
+    const selected = super.select(...args);
+    selected.catch((error: unknown) => {
+      if (isReplyError(error)) this.disconnect(true);
+    });
+    return selected;
   }
 
   #revive(): void {

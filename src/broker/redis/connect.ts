@@ -1,6 +1,6 @@
 /** Connects to Redis, and refuses a server that would lose work. */
 import { TidemillError } from '../../runtime/errors.ts';
-import { isReplyError } from './reply-errors.ts';
+import { isReplyError, meaningOf } from './reply-errors.ts';
 import { systemClock, type Clock } from '../../runtime/clock.ts';
 import { describeAddress, describePlace, type RedisAddress } from './client.ts';
 import { Connection } from './connection.ts';
@@ -35,11 +35,14 @@ export async function connectRedis(options: RedisOptions): Promise<RedisBroker> 
   }
 }
 
-/** Nothing was asked of the queue yet, so nothing may have happened; what the server itself answered stays as it is. */
+/** Nothing was asked of the queue yet, so nothing may have happened. */
 function unreached(error: unknown, place: string): unknown {
   if (!(error instanceof TidemillError) || error.code !== 'BROKER_UNAVAILABLE') return error;
   const { cause } = error;
-  if (isReplyError(cause)) return error;
+  if (isReplyError(cause)) {
+    const message = `Redis at ${place} cannot be used: ${meaningOf(cause)}`;
+    return new TidemillError('BROKER_UNAVAILABLE', message, { cause });
+  }
   const why = cause instanceof Error ? cause.message : 'no answer in time';
   return new TidemillError('BROKER_UNAVAILABLE', `cannot reach Redis at ${place}: ${why}`, { cause });
 }

@@ -68,7 +68,8 @@ export class Connection implements AsyncDisposable {
     this.#sweepMs = role === 'calls' ? SWEEP_MS : WAITING_SWEEP_MS;
     this.#client = createClient(address, role);
     this.#client.on('error', (error: Error) => {
-      this.#lastError = withoutCommand(error);
+      // That a socket is ending says nothing of why.
+      if (!isUnsent(error)) this.#lastError = withoutCommand(error);
     });
     this.#client.on('connect', () => {
       this.#connectedAtMs = this.#clock.monotonic();
@@ -132,7 +133,10 @@ export class Connection implements AsyncDisposable {
     this.#sweep?.[Symbol.dispose]();
     this.#idleLook?.[Symbol.dispose]();
     this.#client.disconnect();
-    this.#rejectWhere(() => true, closedError);
+    this.#rejectWhere(
+      () => true,
+      ({ doing }) => closedError(doing),
+    );
   }
 
   #onReady(): void {
@@ -171,7 +175,7 @@ export class Connection implements AsyncDisposable {
     this.#isAnswering = false;
     this.#rejectWhere(
       (call) => call.isSent,
-      (doing) =>
+      ({ doing }) =>
         new TidemillError(
           'BROKER_UNAVAILABLE',
           `${doing}: the connection to Redis ended before the answer; it may or may not have happened`,
@@ -205,10 +209,12 @@ export class Connection implements AsyncDisposable {
     const nowMs = this.#clock.monotonic();
     const isOverdue = (call: PendingCall): boolean => call.deadlineMs <= nowMs;
     const isStuck = [...this.#pending].some((call) => call.isSent && isOverdue(call));
-    this.#rejectWhere(isOverdue, (doing) => {
+    this.#rejectWhere(isOverdue, ({ doing, isSent }) => {
       const why = this.#lastError === undefined ? '' : ` (${this.#lastError.message})`;
-      const message = `${doing}: no answer from Redis in time${why}; it may or may not have happened`;
-      return new TidemillError('BROKER_UNAVAILABLE', message, { cause: this.#lastError });
+      const message = isSent
+        ? `no answer from Redis in time${why}; it may or may not have happened`
+        : `no connection to Redis in time${why}; it was not sent`;
+      return new TidemillError('BROKER_UNAVAILABLE', `${doing}: ${message}`, { cause: this.#lastError });
     });
     if (!isStuck || !this.#isReady) return;
     // A server that does not answer may be frozen, or the socket half open. A new socket tells, and the answers still to
@@ -226,8 +232,11 @@ export class Connection implements AsyncDisposable {
     this.#client.disconnect(true);
   }
 
-  #rejectWhere(isOver: (call: PendingCall) => boolean, errorFor: (doing: string) => TidemillError): void {
-    for (const call of [...this.#pending]) if (isOver(call)) call.giveUp(errorFor(call.doing));
+  #rejectWhere(
+    isOver: (call: PendingCall) => boolean,
+    errorFor: (call: PendingCall) => TidemillError,
+  ): void {
+    for (const call of [...this.#pending]) if (isOver(call)) call.giveUp(errorFor(call));
   }
 }
 

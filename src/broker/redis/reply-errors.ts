@@ -70,11 +70,21 @@ export function toBrokerError(error: unknown, doing: string): TidemillError {
       cause: error instanceof Error ? withoutCommand(error) : error,
     });
   }
-  const word = kindOf(error.message);
-  const advice = ADVICE[word];
+  const message = `${doing}: ${meaningOf(error)}`;
+  return new TidemillError(codeOf(kindOf(error.message)), message, { cause: withoutCommand(error) });
+}
+
+/** What an error reply means to an operator, with what Redis said. */
+export function meaningOf(error: Error): string {
+  const advice = adviceFor(error.message);
   const said = error.message.slice(0, 300);
-  const message = `${doing}: ${advice === undefined ? said : `${advice} (${said})`}`;
-  return new TidemillError(codeOf(word), message, { cause: withoutCommand(error) });
+  return advice === undefined ? said : `${advice} (${said})`;
+}
+
+function adviceFor(said: string): string | undefined {
+  if (/^ERR .*DB index is out of range/.test(said))
+    return 'Redis does not have the database that the URL names; its setting `databases` says how many there are';
+  return ADVICE[kindOf(said)];
 }
 
 /** ioredis adds the command with all its words, a password or someone's params among them. */

@@ -16,6 +16,31 @@ test('an eviction policy that may delete waiting runs is refused, and named', as
   });
 });
 
+test('a database that the server does not have is refused, and nothing goes to another one', async () => {
+  await using server = await RedisServer.start({ settings: ['--databases', '4'] });
+  await using other = await connectRedis({ url: `${server.url}/3` });
+  assert.deepEqual(await other.queue('default').runs.enqueue([request('a')]), ['enqueued']);
+  await assert.rejects(
+    connectRedis({ url: `${server.url}/4`, callTimeoutMs: 500 }),
+    (error: { code: string; message: string }) => {
+      assert.equal(error.code, 'BROKER_UNAVAILABLE');
+      assert.match(error.message, /does not have the database that the URL names.*DB index is out of range/);
+      return true;
+    },
+  );
+});
+
+test('a server that comes back with fewer databases gets no call until it has the one of before', async () => {
+  const settings = ['--databases', '4'];
+  await using server = await RedisServer.start({ settings });
+  await using broker = await connectRedis({ url: `${server.url}/3`, callTimeoutMs: 1_000 });
+  await server.kill();
+  settings[1] = '2';
+  await server.restart();
+  assert.equal(await codeOf(broker.queue('default').runs.enqueue([request('a')])), 'BROKER_UNAVAILABLE');
+  assert.doesNotMatch(await server.command('INFO', 'keyspace'), /db\d/);
+});
+
 test('a user without the right to CONFIG is enough, and the eviction policy is checked all the same', async () => {
   const acl = `user worker on >${PASSWORD} ~tidemill:* +@all -config`;
   await using server = await RedisServer.start({ settings: ['--user', ...acl.split(' ').slice(1)] });
