@@ -40,6 +40,21 @@ export function describeInspection(createHarness: CreateHarness): void {
       assert.equal((await queue.inspect.stats()).paused, true);
     });
 
+    test('a consumer whose lease is over counts for nothing, also where nobody is left to end it', async () => {
+      await using harness = await createHarness();
+      const queue = harness.broker.queue('work');
+      const consumer = await consumerOf(queue, { tasks: ['job'] });
+      const seen = async () => {
+        const [{ consumers }, tasks] = [await queue.inspect.stats(), await queue.inspect.tasks()];
+        return { consumers, known: tasks.map(({ task, known }) => [task, known]) };
+      };
+      assert.deepEqual(await seen(), { consumers: 1, known: [['job', true]] });
+      await harness.passTime(LEASE_MS + 50);
+      assert.deepEqual(await seen(), { consumers: 0, known: [['job', false]] });
+      await queue.work.renew(consumer.incarnation);
+      assert.deepEqual(await seen(), { consumers: 1, known: [['job', true]] });
+    });
+
     test('an empty queue has empty stats', async () => {
       await using harness = await createHarness();
       const queue = harness.broker.queue('work');

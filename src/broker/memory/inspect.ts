@@ -2,7 +2,7 @@
 import type { Priority } from '../../task/run.ts';
 import { MANIFEST_KEPT_MS, type InspectPort, type QueueStats, type TaskStats } from '../broker.ts';
 import { isLive } from './leases.ts';
-import type { QueueState } from './queue-state.ts';
+import type { Incarnation, QueueState } from './queue-state.ts';
 import { search } from './search.ts';
 
 export function createInspectPort(queue: QueueState): InspectPort {
@@ -34,9 +34,15 @@ function stats(queue: QueueState, lookAheadMs: number): QueueStats {
   return {
     ...{ queue: queue.name, ...queue.counts, paused: queue.paused, oldestPendingAgeMs, dueSoon },
     ...{ retainedSucceeded: queue.retention.otherCount, retainedFailed: queue.retention.failedCount },
-    ...{ retainedBytes: queue.retention.bytes, consumers: queue.incarnations.size },
+    ...{ retainedBytes: queue.retention.bytes, consumers: leasedIncarnations(queue).length },
     maxPending: queue.settings.maxPending,
   };
+}
+
+/** Those that were heard of in time: a consumer that died stays registered until a recovery pass ends it. */
+function leasedIncarnations(queue: QueueState): readonly Incarnation[] {
+  const nowMs = queue.clock.now();
+  return [...queue.incarnations.values()].filter(({ leaseExpiresAtMs }) => leaseExpiresAtMs > nowMs);
 }
 
 /** Every task that a kept manifest names, that has runs waiting or running, or that is paused; by name. */
@@ -49,7 +55,7 @@ function taskStats(queue: QueueState): readonly TaskStats[] {
     counts[run.priority] += 1;
     pending.set(run.task, counts);
   }
-  const live = new Set([...queue.incarnations.values()].flatMap(({ taskNames }) => [...taskNames]));
+  const live = new Set(leasedIncarnations(queue).flatMap(({ taskNames }) => [...taskNames]));
   return [...names].sort().map((name) => {
     const { executor, maxConcurrency, running, paused } = queue.tasks.entry(name);
     return {
