@@ -18,7 +18,7 @@ local function purge_lane(lane)
       cancelled = cancelled + 1
     end
   end
-  -- `finish` leaves ids behind in their lane and counts them; here they go at once.
+  -- `finish` has counted the ids that it left behind in their lane; here they go.
   count_ghost(lane, -#ids)
   write('LTRIM', lane_key(lane), #ids, -1)
   lengths[lane] = math.max(0, lane_length(lane) - #ids)
@@ -51,6 +51,7 @@ local function any_lane_left(tasks)
   return false
 end
 
+cuts_lanes = true
 local tasks = all_tasks()
 for _, task in ipairs(tasks) do
   for _, letter in ipairs({ 's', 'h', 'm', 'l' }) do

@@ -13,7 +13,7 @@ for index, run in ipairs(load_runs(ARGV)) do
   elseif run.head.state ~= 'f' then
     answers[index] = 'f'
   else
-    add_meta('bytesFailed', -size_of(run))
+    add_meta('bytesFailed', -size_of(run.id, run.text))
     -- Its entry in the list of failures stays and is void: removing it would mean a search.
     write('HSET', REDRIVEN, run.id, int((tonumber(call('HGET', REDRIVEN, run.id) or nil) or 0) + 1))
     add_meta('voidFailures', 1)

@@ -249,6 +249,7 @@ end
 -- wanted: { io, cpu } or nil to look only.
 local function claim(lease, wanted)
   local token, any_more = int(meta.tokens + 1), false
+  cuts_lanes = true
   if meta.paused ~= 1 and wanted then
     for class, count in pairs(wanted) do
       if count > 0 then

@@ -9,7 +9,7 @@ local OUTCOMES = BASE .. 'outcomes'
 local REDRIVEN = BASE .. 'redriven'
 local OUTCOMES_KEPT = 500
 
--- Takes a run out of what its state had put it into: counters, delayed, expiring. Its id stays in its lane as a ghost.
+-- Takes a run out of what its state had put it into: counters, its lane, delayed, expiring.
 -- The held hash is the caller's business.
 local function leave_state(run)
   local state = run.head.state
@@ -20,7 +20,7 @@ local function leave_state(run)
   end
   add_meta('pending', -1)
   if state == 'p' then
-    count_ghost(lane_of(run), 1)
+    leave_lane(lane_of(run), run.id)
   elseif state == 'd' then
     write('ZREM', DELAYED, run.id)
   end
@@ -106,7 +106,7 @@ local function succeed_plain(id, text, result)
   ended.done[#ended.done + 1] = id
   ended.all[#ended.all + 1] = id
   plain.count = plain.count + 1
-  plain.bytes = plain.bytes + #new_text + #id + 96
+  plain.bytes = plain.bytes + size_of(id, new_text)
   plain.by_task[opening.task] = (plain.by_task[opening.task] or 0) + 1
   return true
 end
@@ -126,7 +126,7 @@ local function finish(run, state, outcome)
   local list = state == 'f' and ended.dead or ended.done
   list[#list + 1] = run.id
   ended.all[#ended.all + 1] = run.id
-  add_meta(state == 'f' and 'bytesFailed' or 'bytesSucceeded', size_of(run))
+  add_meta(state == 'f' and 'bytesFailed' or 'bytesSucceeded', size_of(run.id, run.text))
   local head_text = string.sub(run.text, 1, run.head_end - 1)
   tell_schedule(run.uid, run.id, state, head_text, state == 'f' and outcome or '', run.slot)
 end
@@ -164,9 +164,18 @@ before_commit[#before_commit + 1] = function()
   schedules = {}
 end
 
-local function is_kept_in(list, run)
-  if not run then return false end
-  local state = run.head.state
+-- What trimming asks of a record: its head, and its size as `size_of` counts. nil when it is gone or cannot be read.
+-- Once a queue has its full history, one is dropped for each that ends: most were settled together and begin alike.
+local function kept_record(id, text)
+  local run = open_runs[id]
+  if run then return run.head, size_of(id, run.text) end
+  local opening = run == nil and text and opening_of(text)
+  if opening then return opening.head, size_of(id, text) end
+end
+
+local function is_kept_in(list, head)
+  if not head then return false end
+  local state = head.state
   if list == DEAD then return state == 'f' end
   return state == 's' or state == 'c' or state == 'x'
 end
@@ -185,17 +194,17 @@ end
 -- included; returns how many records went.
 local function trim_list(list, pending, bytes_field, budget, kept_ms, limit)
   local has_void = list == DEAD and call('HLEN', REDRIVEN) > 0
-  local function is_over(run)
-    return meta[bytes_field] > budget or NOW - (tonumber(run.head.ended) or 0) >= kept_ms
+  local function is_over(head)
+    return meta[bytes_field] > budget or NOW - (tonumber(head.ended) or 0) >= kept_ms
   end
   local oldest_id = call('LINDEX', list, 0)
   know_kind('list', list)
   if not oldest_id then
-    open_plain_records()
     oldest_id = pending[1]
     if not oldest_id then return 0 end
+    open_plain_records()
   end
-  local oldest = load_runs({ oldest_id })[1]
+  local oldest = kept_record(oldest_id, call('HGET', RUNS, oldest_id))
   if not has_void and is_kept_in(list, oldest) and not is_over(oldest) then return 0 end
 
   local ids, redriven, dropped, passed = call('LRANGE', list, 0, limit - 1), {}, {}, 0
@@ -204,15 +213,15 @@ local function trim_list(list, pending, bytes_field, budget, kept_ms, limit)
     open_plain_records()
     for _, id in ipairs(pending) do ids[#ids + 1] = id end
   end
-  local runs = load_runs(ids)
+  local texts = get_many(RUNS, ids)
   for index, id in ipairs(ids) do
-    local run = runs[index]
-    local is_stale = (has_void and is_void(id, redriven)) or not is_kept_in(list, run)
-    if not is_stale and not is_over(run) then break end
+    local head, size = kept_record(id, texts[index])
+    local is_stale = (has_void and is_void(id, redriven)) or not is_kept_in(list, head)
+    if not is_stale and not is_over(head) then break end
     passed = index
     if not is_stale then
       dropped[#dropped + 1] = id
-      add_meta(bytes_field, -size_of(run))
+      add_meta(bytes_field, -size)
       open_runs[id] = false
       changed_records[id] = nil
     end

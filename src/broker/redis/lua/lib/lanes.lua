@@ -120,6 +120,27 @@ end
 local ghosts = {}
 local function count_ghost(lane, delta) ghosts[lane] = (ghosts[lane] or 0) + delta end
 
+-- Entries looked at from each end of a lane for an id that leaves it without being claimed.
+local NEAR_END = 1000
+-- Whether this script cuts lanes by how many ids it has read from their fronts: then nothing else may be taken out of them.
+local cuts_lanes = false
+
+-- Takes an id out of its lane whose run waits there no longer. Near an end it goes at once: of runs that expire or are
+-- replaced where nobody claims, nothing may stay for ever. Further inside it stays as a ghost, or the script would take too long.
+local function leave_lane(lane, id)
+  local key = lane_key(lane)
+  for _, rank in ipairs(cuts_lanes and {} or { 1, -1 }) do
+    if call('LPOS', key, id, 'RANK', rank, 'MAXLEN', NEAR_END) then
+      know_kind('list', key)
+      write('LREM', key, rank, id)
+      lengths[lane] = math.max(0, lane_length(lane) - 1)
+      touched_lanes[lane] = true
+      return
+    end
+  end
+  count_ghost(lane, 1)
+end
+
 local function least_score(key)
   return number_of(call('ZRANGE', key, 0, 0, 'WITHSCORES')[2])
 end

@@ -126,7 +126,7 @@ local function load_runs(ids)
   return loaded
 end
 
-local function size_of(run) return #run.text + #run.id + 96 end
+local function size_of(id, text) return #text + #id + 96 end
 
 local changed_records = {} -- id -> text
 -- The same as a flat list, for the many runs that a script touches once and need no more than that. It is where a
