@@ -49,6 +49,11 @@ const DEFAULT_MAX_DELIVERIES = 3;
 export const REJECTED_DELAY_MS = 1_000;
 /** A manifest is kept this long after its last consumer was seen. */
 export const MANIFEST_KEPT_MS = 7 * 24 * 3_600_000;
+/**
+ * A consumer that died is ended by the recovery pass of another; where there is none, its manifest counts as gone when its lease
+ * is over for so long. Shorter, and all would be gone for a moment whenever Redis was away.
+ */
+export const SILENT_CONSUMER_MS = 60_000;
 
 export interface Broker extends AsyncDisposable {
   /** Where this broker lives, without any secret: for logs and `doctor`. */

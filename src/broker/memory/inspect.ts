@@ -1,7 +1,12 @@
 /** Reads and switches for people, on a queue in memory. */
 import type { Priority } from '../../task/run.ts';
-import { MANIFEST_KEPT_MS, type InspectPort, type QueueStats, type TaskStats } from '../broker.ts';
-import { isLive } from './leases.ts';
+import {
+  MANIFEST_KEPT_MS,
+  SILENT_CONSUMER_MS,
+  type InspectPort,
+  type QueueStats,
+  type TaskStats,
+} from '../broker.ts';
 import type { Incarnation, QueueState } from './queue-state.ts';
 import { search } from './search.ts';
 
@@ -66,12 +71,19 @@ function taskStats(queue: QueueState): readonly TaskStats[] {
   });
 }
 
+/** Until when the last lease lasts of those who publish the manifest, ms; -Infinity when nobody does. */
+function lastLeaseOf(queue: QueueState, hash: string): number {
+  const publishers = [...queue.incarnations.values()].filter(({ manifest }) => manifest.hash === hash);
+  return Math.max(...publishers.map(({ leaseExpiresAtMs }) => leaseExpiresAtMs));
+}
+
 function manifests(queue: QueueState): Awaited<ReturnType<InspectPort['manifests']>> {
   const nowMs = queue.clock.now();
   return [...queue.manifests.values()]
     .map(({ manifest, lastSeenMs }) => {
-      const live = isLive(queue, manifest.hash);
-      return { manifest, live, lastSeenMs: live ? nowMs : lastSeenMs };
+      const heardMs = lastLeaseOf(queue, manifest.hash);
+      const live = nowMs - heardMs < SILENT_CONSUMER_MS;
+      return { manifest, live, lastSeenMs: live ? nowMs : Math.max(heardMs, lastSeenMs) };
     })
     .filter(({ lastSeenMs }) => nowMs - lastSeenMs <= MANIFEST_KEPT_MS)
     .sort((a, b) => Number(b.live) - Number(a.live) || b.lastSeenMs - a.lastSeenMs);

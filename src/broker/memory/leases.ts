@@ -138,7 +138,7 @@ function seeManifest(queue: QueueState, { manifest }: Incarnation): void {
   queue.manifests.set(manifest.hash, { manifest, lastSeenMs: queue.clock.now() });
 }
 
-export function isLive(queue: QueueState, manifestHash: string): boolean {
+function isLive(queue: QueueState, manifestHash: string): boolean {
   return [...queue.incarnations.values()].some(({ manifest }) => manifest.hash === manifestHash);
 }
 

@@ -232,10 +232,7 @@ export class Connection implements AsyncDisposable {
     this.#client.disconnect(true);
   }
 
-  #rejectWhere(
-    isOver: (call: PendingCall) => boolean,
-    errorFor: (call: PendingCall) => TidemillError,
-  ): void {
+  #rejectWhere(isOver: (call: PendingCall) => boolean, errorFor: (call: PendingCall) => TidemillError): void {
     for (const call of [...this.#pending]) if (isOver(call)) call.giveUp(errorFor(call));
   }
 }

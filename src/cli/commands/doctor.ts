@@ -8,6 +8,7 @@ import { requireRedis, withBroker } from '../context.ts';
 import { explained, type Finding } from '../doctor/finding.ts';
 import { kubernetesFindings } from '../doctor/kubernetes.ts';
 import { noopFindings } from '../doctor/noop.ts';
+import { queueFindings } from '../doctor/queues.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural, printable, showDuration } from '../format.ts';
 import { type Io, type Style, styled } from '../io.ts';
@@ -117,7 +118,7 @@ async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
     const redis = requireRedis(settings, '');
     const findings = await withBroker({ settings: redis, io, onWarning }, async (broker) => [
       ...(await brokerFindings(broker, io)),
-      ...(await queueFindings(call, broker)),
+      ...(await noopsOf(call, broker)),
     ]);
     return [...findings, ...warnings];
   } catch (error) {
@@ -129,7 +130,7 @@ async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
   }
 }
 
-async function queueFindings(
+async function noopsOf(
   { settings, options, io }: DoctorCall,
   broker: RedisBroker,
 ): Promise<readonly Finding[]> {
@@ -155,7 +156,7 @@ async function brokerFindings(broker: RedisBroker, io: Io): Promise<readonly Fin
       result: 'ok',
       message: `${broker.description} answers: ${product} ${version || 'of unknown version'}, policy ${evictionPolicy}, ${memory}`,
     },
-    { check: 'queues', result: 'ok', message: queues.length === 0 ? 'none was used yet' : queues.join(', ') },
+    ...(await queueFindings(broker, queues)),
     ...clockFindings(await measure(() => broker.now(), io.clock)),
   ];
 }

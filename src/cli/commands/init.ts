@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { TidemillError } from '../../runtime/errors.ts';
+import { messageOf, TidemillError } from '../../runtime/errors.ts';
 import { addCommand, type Surroundings } from '../command.ts';
 import { HEADS } from '../command-heads.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -28,19 +28,14 @@ export function addInit(program: Command, surroundings: Surroundings): void {
       jsonHelp: 'print {"folder", "files"}',
       run: async ({ args: [folder = '.'], json, io }) => {
         const root = resolve(io.cwd, folder);
-        const strange = existsSync(root) ? readdirSync(root).filter((name) => !HARMLESS.has(name)) : [];
-        if (strange.length > 0) {
-          throw new TidemillError(
-            'USAGE',
-            `${root} is not empty (it holds ${strange.slice(0, 5).join(', ')}): name a new folder, such as tidemill init my-worker`,
-          );
-        }
         const files = projectFiles(packageName(basename(root)), VERSION);
-        for (const [path, text] of Object.entries(files)) {
-          const target = join(root, path);
-          if (existsSync(target)) continue;
-          mkdirSync(dirname(target), { recursive: true });
-          writeFileSync(target, text);
+        try {
+          writeProject(root, files);
+        } catch (error) {
+          if (error instanceof TidemillError) throw error;
+          throw new TidemillError('USAGE', `${root} cannot be made a project: ${messageOf(error)}`, {
+            cause: error,
+          });
         }
         if (json) writeJson(io, { folder: root, files: Object.keys(files) });
         else {
@@ -53,6 +48,23 @@ export function addInit(program: Command, surroundings: Surroundings): void {
     },
     surroundings,
   );
+}
+
+/** @throws TidemillError USAGE for a folder that holds something; what the file system says for one that cannot be written */
+function writeProject(root: string, files: Readonly<Record<string, string>>): void {
+  const strange = existsSync(root) ? readdirSync(root).filter((name) => !HARMLESS.has(name)) : [];
+  if (strange.length > 0) {
+    throw new TidemillError(
+      'USAGE',
+      `${root} is not empty (it holds ${strange.slice(0, 5).join(', ')}): name a new folder, such as tidemill init my-worker`,
+    );
+  }
+  for (const [path, text] of Object.entries(files)) {
+    const target = join(root, path);
+    if (existsSync(target)) continue;
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+  }
 }
 
 /** A folder name as npm takes it for a package. */

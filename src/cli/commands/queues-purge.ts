@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { InspectPort } from '../../broker/broker.ts';
-import { checkQueueName } from '../../task/names.ts';
 import { addCommand, type Surroundings } from '../command.ts';
 import { withBroker } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
+import { requireQueue } from '../known-queue.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { QueuesSettings } from '../settings.ts';
@@ -37,8 +37,8 @@ export function addPurge(queues: Command, surroundings: Surroundings): void {
         reason: z.string().min(1).max(200).default('purged'),
       }),
       run: async ({ settings, args: [queue = ''], options: { yes, reason }, json, io }) => {
-        checkQueueName(queue);
         const { waiting, cancelled } = await withBroker({ settings, io }, async (broker) => {
+          await requireQueue(broker, queue);
           const { inspect } = broker.queue(queue);
           const { pending, delayed } = await inspect.stats();
           return { waiting: pending + delayed, cancelled: yes ? await purge(inspect, reason) : 0 };

@@ -2,14 +2,12 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { Broker, QueueStats } from '../../broker/broker.ts';
-import { TidemillError } from '../../runtime/errors.ts';
-import { checkQueueName } from '../../task/names.ts';
-import { didYouMean } from '../../task/near-names.ts';
 import { addCommand, addGroup, type Surroundings } from '../command.ts';
 import { HEADS } from '../command-heads.ts';
 import { withBroker } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
 import { showDuration } from '../format.ts';
+import { requireQueue } from '../known-queue.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { QueuesSettings } from '../settings.ts';
@@ -78,14 +76,7 @@ async function setPaused(
   broker: Broker,
   { name, paused }: { readonly name: string; readonly paused: boolean },
 ): Promise<{ readonly queue: string }> {
-  checkQueueName(name);
-  const known = await broker.queueNames();
-  if (!known.includes(name)) {
-    throw new TidemillError(
-      'QUEUE_UNKNOWN',
-      `no queue ${name} was used yet in this Redis, with this prefix${didYouMean(name, known)}: nothing was changed`,
-    );
-  }
+  await requireQueue(broker, name);
   await broker.queue(name).inspect.setQueuePaused(paused);
   return { queue: name };
 }

@@ -14,11 +14,11 @@ import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { WhySettings } from '../settings.ts';
 import { eraTiming, parseInstant, zoneOf } from '../show-timing.ts';
-import { why, type WhyAnswer } from '../why.ts';
+import { type EraTiming, why, type WhyAnswer } from '../why.ts';
 
-const WhyOptions = z.object({
-  at: z.string({ error: '--at <time> is required, such as --at 2026-03-29T02:30' }),
-});
+const WhyOptions = z.object({ at: z.string().optional() });
+/** Nobody asks about a slot that came this moment: it may be undecided still. */
+const JUST_NOW_MS = 2_000;
 /** Around the time that was typed: to the second, and a slot within it. */
 const AROUND_MS = 1_000;
 
@@ -29,16 +29,17 @@ export function addSchedulesWhy(parent: Command, surroundings: Surroundings): vo
       name: 'why',
       summary: 'say why a schedule fired at a time, or why it did not',
       details:
-        'A time without an offset is local time in the zone of the schedule. The answer comes from what was recorded when it was decided,\n' +
+        'Without --at it is the last slot that has come. A time without an offset is local time in the zone of the schedule. The answer comes from what was recorded when it was decided,\n' +
         'and from the spec that was in force then. The exit code is 0 when the slot fired, and 1 when it did not.',
       args: [['<schedule>', 'name, or namespace/name']],
       examples: [
+        'tidemill schedules why nightly-report',
         'tidemill schedules why nightly-report --at 2026-03-29T02:30',
         'tidemill schedules why team-a/nightly-report --at 2026-03-29T00:30:00Z --json',
       ],
       settings: WhySettings,
       rules: REDIS_RULES,
-      flags: [{ flags: '--at <time>', help: 'the time that is asked about' }],
+      flags: [{ flags: '--at <time>', help: 'the time that is asked about (default: the last slot)' }],
       options: WhyOptions,
       jsonHelp: 'print {"verdict", "slot", "summary", "details", "decision", "era", "run"}',
       run: runWhy,
@@ -76,7 +77,7 @@ async function runWhy({
 async function answerFor(
   broker: Broker,
   { queue, uid }: Awaited<ReturnType<typeof findSchedule>>,
-  at: string,
+  at: string | undefined,
 ): Promise<WhyAnswer> {
   const [[state], eras, nowMs] = await Promise.all([
     queue.schedules.states([uid]),
@@ -84,13 +85,20 @@ async function answerFor(
     broker.now(),
   ]);
   const newest = eras.at(-1);
-  const atMs = parseInstant(at, zoneOf(newest && eraTiming(newest).schedule));
+  const timing = newest && eraTiming(newest);
+  const atMs =
+    at === undefined ? lastSlotOf(timing, nowMs - JUST_NOW_MS) : parseInstant(at, zoneOf(timing?.schedule));
   const decisions = await queue.schedules.decisions(uid, {
     fromMs: atMs,
     toMs: atMs + AROUND_MS,
     limit: 100,
   });
   return why({ state, eras, decisions, atMs, nowMs, timingOf: eraTiming });
+}
+
+/** The last slot that the spec in force has had; `nowMs` when there is none. */
+function lastSlotOf(timing: EraTiming | undefined, nowMs: number): number {
+  return timing?.schedule?.previous(Math.min(nowMs, timing.endMs ?? Infinity)) ?? nowMs;
 }
 
 function runSentence({ id, state, attempt, error, cancelReason, startedAtMs, endedAtMs }: RunRecord): string {

@@ -239,6 +239,9 @@ describe('queues and tasks', () => {
     );
     assert.match((await run('runs', 'get', id)).stdout, /cancelled[^]*a mistake/);
     await run('queues', 'resume', 'slow');
+    const unknown = await run('queues', 'purge', 'slowe', '--yes');
+    assert.equal(unknown.code, 1);
+    assert.match(unknown.stderr, /no queue slowe was used yet.*did you mean slow\?/);
   });
 });
 
@@ -259,6 +262,12 @@ describe('schedules', () => {
     });
     assert.equal(fired.code, 0);
     assert.match(fired.stdout, /^team-a\/greet: fired\nThe slot .* fired, on time\.$/m);
+    const last = await until('its last slot is one that fired', async () => {
+      const answer = await run('schedules', 'why', 'greet', '--json');
+      return answer.code === 0 ? answer : undefined;
+    });
+    const { slot } = last.json() as { readonly slot: string };
+    assert.ok(Date.now() - Date.parse(slot) < 10_000, `the last slot is ${slot}`);
     const before = await run('schedules', 'why', 'team-a/greet', '--at', '2020-01-01T00:00:00Z', '--json');
     assert.equal(before.code, 1);
     assert.equal((before.json() as { verdict: string }).verdict, 'before-not-before');

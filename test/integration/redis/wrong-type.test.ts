@@ -37,7 +37,7 @@ async function populate(queue: Queue): Promise<Transitions> {
   await queue.runs.enqueue(numbered('run', 60));
   await queue.runs.enqueue(numbered('later', 3, { delayMs: 3_600_000, expiresInMs: 1_000 }));
   await queue.runs.enqueue(numbered('soon', 3, { delayMs: 1 }));
-  await queue.runs.cancel(['run-59'], 'it leaves a ghost');
+  await queue.runs.cancel(['run-59'], 'its entry is put back as a ghost');
   const first = await claim(queue, 'two', 20);
   await queue.work.cycle({ incarnation: 'two', settle: settlements(first.slice(2, 12)) });
   await queue.work.cycle({
@@ -195,6 +195,9 @@ test('a wrong-typed value at any key of the queue makes a transition fail whole 
     await using broker = await connectRedis({ url: server.url });
     const queue = broker.queue('default');
     const transitions = await populate(queue);
+    // As it stays behind deep inside a long lane, for the next claim to step over.
+    await redis.lpush('tidemill:{default}:lane:m:job', 'run-59');
+    await redis.hset('tidemill:{default}:ghosts', 'm:job', '1');
     const snapshot = await takeSnapshot(redis);
     const kinds = new Set([...snapshot.keys()].map((key) => key.split(':')[2]));
     assert.deepEqual(

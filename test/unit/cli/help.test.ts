@@ -101,7 +101,6 @@ describe('command lines that are wrong', () => {
     ['an unknown state', ['runs', 'ls', '--state', 'gone'], /--state must be one of pending/],
     ['a bad limit', ['runs', 'ls', '--limit', '1e9'], /--limit must be a whole number from 1 to 1000/],
     ['a bad time-out', ['run', 'x', '--timeout', '5'], /--timeout must be a duration/],
-    ['no time for why', ['schedules', 'why', 'x'], /--at <time> is required/],
     [
       'two kinds of expression',
       ['schedules', 'next', '--cron', '* * * * *', '--every', '1s'],

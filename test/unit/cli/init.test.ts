@@ -50,6 +50,18 @@ describe('tidemill init', () => {
     assert.equal(readFileSync(join(where.path, '.gitignore'), 'utf8'), 'mine\n');
   });
 
+  test('what is no folder is refused in a sentence, with nothing written', async () => {
+    using where = folder();
+    writeFileSync(join(where.path, 'taken'), 'x');
+    for (const target of ['taken', 'taken/inside']) {
+      const { code, stderr } = await tidemill(['init', target], { cwd: where.path });
+      assert.equal(code, 2);
+      assert.match(stderr, /taken.* cannot be made a project: .*ENOTDIR/);
+      assert.doesNotMatch(stderr, /defect/);
+    }
+    assert.equal(readFileSync(join(where.path, 'taken'), 'utf8'), 'x');
+  });
+
   test('a folder with something in it is left alone', async () => {
     using where = folder();
     writeFileSync(join(where.path, 'precious.txt'), 'x');

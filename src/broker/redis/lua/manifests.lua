@@ -1,17 +1,32 @@
 #!lua flags=no-writes
 --- @include lib/base
--- manifests.lua: what consumers publish, and published in the last 7 days. O(manifests).
+-- manifests.lua: what consumers publish, and published in the last 7 days. O(consumers + manifests).
 --
 -- KEYS[1] the queue's meta hash
 --
 -- Returns for each { manifest as JSON, 1 when live, when it was last seen ms }
 local MANIFEST_KEPT_MS = 604800000
-local replies = {}
+local SILENT_CONSUMER_MS = 60000
+
+-- Until when the last lease lasts of those who publish each manifest: hash -> ms.
+local function last_leases()
+  local last = {}
+  local leases = call('ZRANGE', BASE .. 'leases', 0, -1, 'WITHSCORES')
+  for index = 1, #leases, 2 do
+    local lease = call('HGET', BASE .. 'held:' .. leases[index], ' lease')
+    local hash = string.match(lease or '', '^%d+;([^;]*);')
+    if hash then last[hash] = math.max(last[hash] or 0, number_of(leases[index + 1]) or 0) end
+  end
+  return last
+end
+
+local replies, last = {}, last_leases()
 local stored = call('HGETALL', BASE .. 'manifests')
 for index = 1, #stored, 2 do
   local hash = stored[index]
-  local is_live = (tonumber(call('HGET', BASE .. 'live', hash) or nil) or 0) > 0
-  local seen = is_live and NOW or tonumber(call('ZSCORE', BASE .. 'seen', hash) or nil) or 0
+  local heard = last[hash] or 0
+  local is_live = NOW - heard < SILENT_CONSUMER_MS
+  local seen = is_live and NOW or math.max(heard, number_of(call('ZSCORE', BASE .. 'seen', hash)) or 0)
   if NOW - seen <= MANIFEST_KEPT_MS then replies[#replies + 1] = { stored[index + 1], is_live and 1 or 0, int(seen) } end
 end
 return replies

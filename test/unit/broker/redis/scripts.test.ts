@@ -8,6 +8,7 @@ import {
   ERA_CAP,
   FUTURE_SLOT_TOLERANCE_MS,
   MANIFEST_KEPT_MS,
+  SILENT_CONSUMER_MS,
   REJECTED_DELAY_MS,
   TOMBSTONE_KEPT_MS,
   TRIGGER_MEMORY,
@@ -63,7 +64,10 @@ test('bounds and times of schedules in Lua are those of the contract', () => {
     ...[DECISION_LOG_CAP, ERA_CAP, TRIGGER_MEMORY, FUTURE_SLOT_TOLERANCE_MS],
   ]);
   assert.deepEqual(constantsOf('withdraw', ['TOMBSTONE_KEPT_MS']), [TOMBSTONE_KEPT_MS]);
-  assert.deepEqual(constantsOf('manifests', ['MANIFEST_KEPT_MS']), [MANIFEST_KEPT_MS]);
+  assert.deepEqual(constantsOf('manifests', ['MANIFEST_KEPT_MS', 'SILENT_CONSUMER_MS']), [
+    MANIFEST_KEPT_MS,
+    SILENT_CONSUMER_MS,
+  ]);
 });
 
 /** The numbers that a script gives to these names, alone (`local A = 1`) or together (`local A, B = 1, 2`). */
