@@ -43,7 +43,7 @@ export function addSchedulesTrigger(parent: Command, surroundings: Surroundings)
       name: 'trigger',
       summary: 'run a schedule now, outside its slots',
       details:
-        'The scheduler or controller that fires the schedule makes the run within a second or two: with the task, timeout, retry and priority of the object,\n' +
+        'The scheduler or controller that fires the schedule makes the run within a second or two, and is waited for as long as 30 s: with the task, timeout, retry and priority of the object,\n' +
         'and by its concurrencyPolicy. A suspended schedule runs as well. The exit code is 1 when no run was made, or with --wait when it did not succeed.',
       args: [['<schedule>', 'name, or namespace/name']],
       examples: [
@@ -64,7 +64,7 @@ export function addSchedulesTrigger(parent: Command, surroundings: Surroundings)
         },
         { flags: '--id <id>', help: 'id of the request: asking again with the same one makes no second run' },
         { flags: '--wait', help: 'wait until the run has ended; exit code 1 when it did not succeed' },
-        { flags: '--timeout <duration>', help: 'how long --wait waits (default: 1m)' },
+        { flags: '--timeout <duration>', help: 'how long --wait waits for the end of the run (default: 1m)' },
       ],
       options: TriggerOptions,
       jsonHelp: 'print {"schedule", "request", "decision", "reason", "run"}, and with --wait the whole run',

@@ -7,18 +7,20 @@ import { isTerminal, type RunRecord } from '../../task/run.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { findSchedule, nameOf } from '../find-schedule.ts';
+import { findSchedule, type FoundSchedule, nameOf } from '../find-schedule.ts';
 import { printable, showDuration } from '../format.ts';
 import { styled } from '../io.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { WhySettings } from '../settings.ts';
 import { eraTiming, parseInstant, zoneOf } from '../show-timing.ts';
+import { readQueueState, reasonsToWait } from '../why-runs-wait.ts';
 import { type EraTiming, why, type WhyAnswer } from '../why.ts';
 
 const WhyOptions = z.object({ at: z.string().optional() });
 /** Nobody asks about a slot that came this moment: it may be undecided still. */
 const JUST_NOW_MS = 2_000;
+const DECISIONS_READ = 100;
 /** Around the time that was typed: to the second, and a slot within it. */
 const AROUND_MS = 1_000;
 
@@ -58,11 +60,10 @@ async function runWhy({
   const { name, answer, run } = await withBroker({ settings, io }, async (broker) => {
     const schedule = await findSchedule(broker, settings.install, settings.namespace, wanted);
     const answer = await answerFor(broker, schedule, options.at);
-    const run =
-      answer.slotMs === undefined
-        ? undefined
-        : await schedule.queue.runs.get(slotRunId(schedule.uid, answer.slotMs));
-    return { name: nameOf(schedule), answer, run };
+    const { slotMs } = answer;
+    const run = slotMs === undefined ? undefined : await runOf(schedule, slotMs);
+    const details = [...(await hindrances(schedule, answer, run)), ...answer.details];
+    return { name: nameOf(schedule), answer: { ...answer, details }, run };
   });
   if (json) writeJson(io, answerJson(name, answer, run));
   else {
@@ -76,7 +77,7 @@ async function runWhy({
 
 async function answerFor(
   broker: Broker,
-  { queue, uid }: Awaited<ReturnType<typeof findSchedule>>,
+  { queue, uid }: FoundSchedule,
   at: string | undefined,
 ): Promise<WhyAnswer> {
   const [[state], eras, nowMs] = await Promise.all([
@@ -94,6 +95,33 @@ async function answerFor(
     limit: 100,
   });
   return why({ state, eras, decisions, atMs, nowMs, timingOf: eraTiming });
+}
+
+const runOf = ({ queue, uid }: FoundSchedule, slotMs: number): Promise<RunRecord | undefined> =>
+  queue.runs.get(slotRunId(uid, slotMs));
+
+/** What stands in the way of the slot's run, or of the one that it was skipped for, as it is now. */
+async function hindrances(
+  schedule: FoundSchedule,
+  { decision, slotMs }: WhyAnswer,
+  run: RunRecord | undefined,
+): Promise<readonly string[]> {
+  const earlier =
+    decision?.reason === 'Overlap' && slotMs !== undefined ? await runBefore(schedule, slotMs) : undefined;
+  const sentences =
+    earlier === undefined ? [] : [`It was skipped for an earlier run. ${runSentence(earlier)}`];
+  const unended = [run, earlier].find((each) => each !== undefined && !isTerminal(each.state));
+  if (unended === undefined) return sentences;
+  const { tasks, ...state } = await readQueueState(schedule.queue);
+  const reasons = reasonsToWait({ ...state, tasks: tasks.filter(({ task }) => task === unended.task) });
+  return [...sentences, ...reasons.map((reason) => `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`)];
+}
+
+/** The run of the last slot before this one that fired. */
+async function runBefore(schedule: FoundSchedule, slotMs: number): Promise<RunRecord | undefined> {
+  const log = await schedule.queue.schedules.decisions(schedule.uid, { toMs: slotMs, limit: DECISIONS_READ });
+  const fired = log.findLast(({ decision, fromMs }) => decision === 'fired' && fromMs < slotMs);
+  return fired === undefined ? undefined : runOf(schedule, Math.min(fired.toMs, slotMs));
 }
 
 /** The last slot that the spec in force has had; `nowMs` when there is none. */

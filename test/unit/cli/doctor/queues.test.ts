@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueueStats, TaskStats } from '../../../../src/broker/broker.ts';
-import { queueFindings, reasonsToWait } from '../../../../src/cli/doctor/queues.ts';
+import { queueFindings } from '../../../../src/cli/doctor/queues.ts';
+import { reasonsToWait } from '../../../../src/cli/why-runs-wait.ts';
 import { createMemoryBroker } from '../../../../src/broker/memory/memory-broker.ts';
 import { VirtualClock } from '../../../../src/runtime/virtual-clock.ts';
 
@@ -27,10 +28,10 @@ test('a queue in which nothing waits has no reason, whoever serves it', () => {
 test('runs without a consumer are told, and whether one died or none ever came', () => {
   const waits = stats({ pending: 1, running: 1, consumers: 0 });
   assert.deepEqual(reasonsToWait({ stats: waits, tasks: [task({ known: false })], registered: 0 }), [
-    'reports has 2 runs, and no consumer is registered',
+    'queue reports has 2 runs, and no consumer is registered',
   ]);
   assert.deepEqual(reasonsToWait({ stats: waits, tasks: [], registered: 3 }), [
-    'reports has 2 runs, and no consumer is alive: the leases of all 3 registered ones are over',
+    'queue reports has 2 runs, and no consumer is alive: the leases of all 3 registered ones are over',
   ]);
 });
 
@@ -40,9 +41,9 @@ test('a pause and a task that no consumer knows are told with what to do', () =>
     task({ paused: true }),
   ];
   assert.deepEqual(reasonsToWait({ stats: stats({ pending: 3, paused: true }), tasks, registered: 1 }), [
-    'reports is paused, and 3 runs wait in it: tidemill queues resume reports',
-    '1 run waits in reports for ghost, and no live consumer knows that task',
-    'job is paused in reports, and 2 runs wait: tidemill tasks resume job --queue reports',
+    'queue reports is paused, and 3 runs wait in it: tidemill queues resume reports',
+    '1 run waits in queue reports for ghost, and no live consumer knows that task',
+    'task job is paused in queue reports, and 2 runs wait: tidemill tasks resume job --queue reports',
   ]);
 });
 
@@ -58,6 +59,6 @@ test('each queue is asked, and all are named', async () => {
   await broker.queue('reports').runs.enqueue([request]);
   assert.deepEqual(await queueFindings(broker, ['default', 'reports']), [
     { check: 'queues', result: 'ok', message: 'default, reports' },
-    { check: 'queues', result: 'warning', message: 'reports has 1 run, and no consumer is registered' },
+    { check: 'queues', result: 'warning', message: 'queue reports has 1 run, and no consumer is registered' },
   ]);
 });
