@@ -287,6 +287,7 @@ export const ExportSettings = z.object({ tasks });
 export const NextSettings = z.object({ ...OPTIONAL_REDIS, install, namespace });
 export const DoctorSettings = z.object({
   ...OPTIONAL_REDIS,
+  install,
   tasks: optionalTasks,
   queues: noopQueues,
   ...KUBE,

@@ -56,7 +56,7 @@ const ROLE_RIGHTS: Readonly<Record<AclRole, RoleRights>> = {
 /** A word in single quotes: in the scripts these are names of commands, their options, and our own words. */
 const QUOTED_WORD = /'([A-Z]{3,})'/g;
 /** Options of commands, which stand in the scripts like commands. */
-const OPTIONS: ReadonlySet<string> = new Set(['byscore', 'count', 'limit', 'maxlen', 'withscores']);
+const OPTIONS: ReadonlySet<string> = new Set(['byscore', 'count', 'limit', 'maxlen', 'rank', 'withscores']);
 
 /** The commands that the text of a script calls. */
 function commandsOfScript(source: string): readonly string[] {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import type { RedisBroker } from '../../broker/redis/redis-broker.ts';
+import { TidemillError } from '../../runtime/errors.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { HEADS } from '../command-heads.ts';
 import { requireRedis, withBroker } from '../context.ts';
@@ -15,6 +16,7 @@ import { type Io, type Style, styled } from '../io.ts';
 import { checkManifests } from '../manifests.ts';
 import { durationOption } from '../options.ts';
 import { writeJson } from '../output.ts';
+import { countOverdue } from '../overdue.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { DoctorSettings } from '../settings.ts';
 import { loadTaskSet } from '../worker.ts';
@@ -118,6 +120,7 @@ async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
     const redis = requireRedis(settings, '');
     const findings = await withBroker({ settings: redis, io, onWarning }, async (broker) => [
       ...(await brokerFindings(broker, io)),
+      ...(await unlessRefused('schedules', async () => [await schedulesFinding(broker, settings.install)])),
       ...(await noopsOf(call, broker)),
     ]);
     return [...findings, ...warnings];
@@ -128,6 +131,35 @@ async function redisFindings(call: DoctorCall): Promise<readonly Finding[]> {
       options.runNoop ? noopNot('skipped', 'Redis cannot be used') : NOOP_NOT_ASKED,
     ];
   }
+}
+
+/** A user with the rights of a consumer or a producer may not look at everything. */
+async function unlessRefused(
+  check: string,
+  look: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof TidemillError) || error.code !== 'BROKER_REFUSED') throw error;
+    return [{ check, result: 'skipped', message: explained(error) }];
+  }
+}
+
+async function schedulesFinding(broker: RedisBroker, install: string): Promise<Finding> {
+  const { schedules, overdue, oldest } = await countOverdue(broker, install);
+  if (oldest === undefined)
+    return {
+      check: 'schedules',
+      result: 'ok',
+      message: `install ${install}: ${plural(schedules, 'schedule')} in force, none overdue`,
+    };
+  const since = showDuration((await broker.now()) - oldest.slotMs);
+  return {
+    check: 'schedules',
+    result: 'warning',
+    message: `install ${install}: ${overdue} of ${plural(schedules, 'schedule')} overdue, ${oldest.name} since ${since}: no scheduler or controller is at work, or it cannot reach this Redis`,
+  };
 }
 
 async function noopsOf(
@@ -156,7 +188,7 @@ async function brokerFindings(broker: RedisBroker, io: Io): Promise<readonly Fin
       result: 'ok',
       message: `${broker.description} answers: ${product} ${version || 'of unknown version'}, policy ${evictionPolicy}, ${memory}`,
     },
-    ...(await queueFindings(broker, queues)),
+    ...(await unlessRefused('queues', () => queueFindings(broker, queues))),
     ...clockFindings(await measure(() => broker.now(), io.clock)),
   ];
 }

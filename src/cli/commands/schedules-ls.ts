@@ -10,6 +10,7 @@ import { showRelative } from '../format.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { ScheduleSettings } from '../settings.ts';
+import { overdueSlot } from '../overdue.ts';
 import { eraTiming, nextSlots } from '../show-timing.ts';
 import { type Column, table } from '../table.ts';
 
@@ -19,6 +20,8 @@ interface Row {
   readonly timing: string;
   readonly state: ScheduleState;
   readonly nextMs: number | undefined;
+  /** The slot came more than a minute ago, and nobody has decided it. */
+  readonly isOverdue: boolean;
 }
 
 /** Each costs one read of its spec. */
@@ -31,7 +34,8 @@ export function addSchedulesList(parent: Command, surroundings: Surroundings): v
       name: 'ls',
       summary: 'list the schedules that are in force',
       details:
-        'LAST says how the newest ended run of the schedule ended. ACTIVE counts runs that wait or run.',
+        'LAST says how the newest ended run of the schedule ended. ACTIVE counts runs that wait or run. NEXT is overdue when the slot\n' +
+        'came more than a minute ago and nobody has decided it: no scheduler or controller is at work.',
       examples: ['tidemill schedules ls'],
       settings: ScheduleSettings,
       rules: REDIS_RULES,
@@ -67,6 +71,7 @@ async function rowsOf(schedules: readonly FoundSchedule[], nowMs: number): Promi
 
 function rowOf(schedule: FoundSchedule, state: ScheduleState, era: Era | undefined, nowMs: number): Row {
   const timing = era && eraTiming(era);
+  const owedMs = overdueSlot(state, timing, nowMs);
   const next =
     state.suspended || timing?.schedule === undefined ? [] : nextSlots(timing.schedule, nowMs, 1, timing);
   return {
@@ -74,7 +79,8 @@ function rowOf(schedule: FoundSchedule, state: ScheduleState, era: Era | undefin
     queue: schedule.queue.name,
     timing: timing?.text ?? '-',
     state,
-    nextMs: next[0],
+    nextMs: owedMs ?? next[0],
+    isOverdue: owedMs !== undefined,
   };
 }
 
@@ -85,7 +91,10 @@ function columns(nowMs: number): readonly Column<Row>[] {
     { heading: 'TIMING', cell: ({ timing }) => timing },
     {
       heading: 'NEXT',
-      cell: ({ state, nextMs }) => (state.suspended ? 'suspended' : nextMs && showRelative(nextMs, nowMs)),
+      cell: ({ state, nextMs, isOverdue }) => {
+        if (state.suspended) return 'suspended';
+        return nextMs && `${isOverdue ? 'overdue: ' : ''}${showRelative(nextMs, nowMs)}`;
+      },
     },
     {
       heading: 'LAST',
@@ -100,12 +109,20 @@ function columns(nowMs: number): readonly Column<Row>[] {
   ];
 }
 
-function rowJson({ schedule, queue, timing, state, nextMs }: Row): Readonly<Record<string, unknown>> {
+function rowJson({
+  schedule,
+  queue,
+  timing,
+  state,
+  nextMs,
+  isOverdue,
+}: Row): Readonly<Record<string, unknown>> {
   return {
     schedule,
     queue,
     timing,
     next: nextMs === undefined ? undefined : new Date(nextMs).toISOString(),
+    overdue: isOverdue,
     ...state,
   };
 }

@@ -1,4 +1,4 @@
-/** `tidemill schedules why` goes on from the decision to what stands in the way of the run. */
+/** What people are told of runs that do not begin: why they wait, and of slots that nobody decides. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
@@ -27,4 +27,21 @@ test('a slot that was skipped for an earlier run names it, and why it does not e
     answer.stdout,
   );
   assert.match(answer.stdout, /^Queue reports has 1 run, and no consumer is registered\.$/m);
+});
+
+test('a slot that nobody has decided for more than a minute is shown by ls and by the doctor', async () => {
+  await using redis = await RedisServer.start();
+  await using broker = await connectRedis({ url: redis.url });
+  await adopt(broker.queue('reports'));
+  const key = `tidemill:{reports}:schedule:${UID}`;
+  await redis.command('HSET', key, 'notBeforeMs', String(Date.now() - 90_000));
+  const run = (...args: readonly string[]) =>
+    tidemill([...args, '--install', 'tests'], { environment: { TIDEMILL_REDIS_URL: redis.url } });
+  assert.match((await run('schedules', 'ls')).stdout, /overdue: 1m(29|30)s ago/);
+  const doctor = await run('doctor');
+  assert.equal(doctor.code, 0);
+  assert.match(
+    doctor.stdout,
+    /^warning +schedules +install tests: 1 of 1 schedule overdue, team\/nightly since 1m/m,
+  );
 });
