@@ -5,6 +5,8 @@ import { TidemillError } from '../runtime/errors.ts';
 import { didYouMean } from '../task/near-names.ts';
 import type { ScheduleState } from '../task/schedule-state.ts';
 import { queuesOf } from './context.ts';
+import { eraTiming } from './show-timing.ts';
+import type { EraTiming } from './why.ts';
 
 export interface FoundSchedule {
   readonly queue: Queue;
@@ -14,7 +16,7 @@ export interface FoundSchedule {
 }
 
 /** All schedules in force of an install, by namespace and name. */
-export async function allSchedules(broker: Broker, install: string): Promise<readonly FoundSchedule[]> {
+async function allSchedules(broker: Broker, install: string): Promise<readonly FoundSchedule[]> {
   const queues = await queuesOf(broker, undefined);
   const found = await Promise.all(
     queues.map(async (queue) =>
@@ -77,8 +79,33 @@ async function findDeleted(
   return undefined;
 }
 
+/** A schedule with what was decided of it, and the timing of its newest spec. */
+export interface ScheduleInForce extends FoundSchedule {
+  readonly state: ScheduleState;
+  readonly timing: EraTiming | undefined;
+}
+
+/** The first `limit` schedules of an install, by name (default: all), each at the cost of one read of its spec. `total`: how many there are. */
+export async function schedulesInForce(
+  broker: Broker,
+  install: string,
+  limit = Infinity,
+): Promise<{ readonly total: number; readonly schedules: readonly ScheduleInForce[] }> {
+  const all = await allSchedules(broker, install);
+  const found = all.slice(0, limit);
+  const [states, eras] = await Promise.all([
+    statesOf(found),
+    Promise.all(found.map(({ queue, uid }) => queue.schedules.eras(uid))),
+  ]);
+  const schedules = found.flatMap((schedule, index) => {
+    const [state, era] = [states[index], eras[index]?.at(-1)];
+    return state === undefined ? [] : [{ ...schedule, state, timing: era && eraTiming(era) }];
+  });
+  return { total: all.length, schedules };
+}
+
 /** States of many schedules, in their order, in as few calls as there are queues. */
-export async function statesOf(
+async function statesOf(
   schedules: readonly FoundSchedule[],
 ): Promise<readonly (ScheduleState | undefined)[]> {
   const states = new Map<string, ScheduleState | undefined>();

@@ -10,13 +10,13 @@ import { explained, type Finding } from '../doctor/finding.ts';
 import { kubernetesFindings } from '../doctor/kubernetes.ts';
 import { noopFindings } from '../doctor/noop.ts';
 import { queueFindings } from '../doctor/queues.ts';
+import { schedulesFinding } from '../doctor/schedules.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { plural, printable, showDuration } from '../format.ts';
 import { type Io, type Style, styled } from '../io.ts';
 import { checkManifests } from '../manifests.ts';
 import { durationOption } from '../options.ts';
 import { writeJson } from '../output.ts';
-import { countOverdue } from '../overdue.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { DoctorSettings } from '../settings.ts';
 import { loadTaskSet } from '../worker.ts';
@@ -144,22 +144,6 @@ async function unlessRefused(
     if (!(error instanceof TidemillError) || error.code !== 'BROKER_REFUSED') throw error;
     return [{ check, result: 'skipped', message: explained(error) }];
   }
-}
-
-async function schedulesFinding(broker: RedisBroker, install: string): Promise<Finding> {
-  const { schedules, overdue, oldest } = await countOverdue(broker, install);
-  if (oldest === undefined)
-    return {
-      check: 'schedules',
-      result: 'ok',
-      message: `install ${install}: ${plural(schedules, 'schedule')} in force, none overdue`,
-    };
-  const since = showDuration((await broker.now()) - oldest.slotMs);
-  return {
-    check: 'schedules',
-    result: 'warning',
-    message: `install ${install}: ${overdue} of ${plural(schedules, 'schedule')} overdue, ${oldest.name} since ${since}: no scheduler or controller is at work, or it cannot reach this Redis`,
-  };
 }
 
 async function noopsOf(

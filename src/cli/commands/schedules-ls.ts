@@ -1,17 +1,17 @@
 /** `tidemill schedules ls`: the schedules in force, with their counts. */
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { Era, ScheduleState } from '../../task/schedule-state.ts';
+import type { ScheduleState } from '../../task/schedule-state.ts';
 import { addCommand, type Surroundings } from '../command.ts';
 import { withBroker } from '../context.ts';
 import { EXIT } from '../exit-codes.ts';
-import { allSchedules, type FoundSchedule, nameOf, statesOf } from '../find-schedule.ts';
+import { nameOf, type ScheduleInForce, schedulesInForce } from '../find-schedule.ts';
 import { showRelative } from '../format.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { ScheduleSettings } from '../settings.ts';
 import { overdueSlot } from '../overdue.ts';
-import { eraTiming, nextSlots } from '../show-timing.ts';
+import { nextSlots } from '../show-timing.ts';
 import { type Column, table } from '../table.ts';
 
 interface Row {
@@ -24,7 +24,6 @@ interface Row {
   readonly isOverdue: boolean;
 }
 
-/** Each costs one read of its spec. */
 const MOST_SHOWN = 1_000;
 
 export function addSchedulesList(parent: Command, surroundings: Surroundings): void {
@@ -43,10 +42,10 @@ export function addSchedulesList(parent: Command, surroundings: Surroundings): v
       jsonHelp: 'print {"schedules": [...]} instead of a table',
       run: async ({ settings, json, io }) => {
         const { rows, hidden, nowMs } = await withBroker({ settings, io }, async (broker) => {
-          const all = await allSchedules(broker, settings.install);
-          const shown = all.slice(0, MOST_SHOWN);
+          const { total, schedules } = await schedulesInForce(broker, settings.install, MOST_SHOWN);
           const nowMs = await broker.now();
-          return { rows: await rowsOf(shown, nowMs), hidden: all.length - shown.length, nowMs };
+          const rows = schedules.map((schedule) => rowOf(schedule, nowMs));
+          return { rows, hidden: Math.max(0, total - MOST_SHOWN), nowMs };
         });
         if (json) writeJson(io, { schedules: rows.map(rowJson) });
         else if (rows.length === 0)
@@ -60,17 +59,8 @@ export function addSchedulesList(parent: Command, surroundings: Surroundings): v
   );
 }
 
-async function rowsOf(schedules: readonly FoundSchedule[], nowMs: number): Promise<readonly Row[]> {
-  const states = await statesOf(schedules);
-  const eras = await Promise.all(schedules.map(({ queue, uid }) => queue.schedules.eras(uid)));
-  return schedules.flatMap((schedule, index) => {
-    const state = states[index];
-    return state === undefined ? [] : [rowOf(schedule, state, eras[index]?.at(-1), nowMs)];
-  });
-}
-
-function rowOf(schedule: FoundSchedule, state: ScheduleState, era: Era | undefined, nowMs: number): Row {
-  const timing = era && eraTiming(era);
+function rowOf(schedule: ScheduleInForce, nowMs: number): Row {
+  const { state, timing } = schedule;
   const owedMs = overdueSlot(state, timing, nowMs);
   const next =
     state.suspended || timing?.schedule === undefined ? [] : nextSlots(timing.schedule, nowMs, 1, timing);

@@ -7,13 +7,13 @@ import { every } from '../../schedule/every.ts';
 import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { requireRedis, withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { allSchedules, nameOf, statesOf } from '../find-schedule.ts';
+import { nameOf, schedulesInForce } from '../find-schedule.ts';
 import { readManifests } from '../manifests.ts';
 import { integerOption } from '../options.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
 import { NextSettings } from '../settings.ts';
 import { itemOfSpec, type NextItem, showNext } from '../show-next.ts';
-import { eraTiming, showSpec } from '../show-timing.ts';
+import { showSpec } from '../show-timing.ts';
 
 const NextOptions = z.object({
   cron: z.string().optional(),
@@ -104,25 +104,20 @@ async function itemsInForce({ settings, io }: NextCall): Promise<readonly NextIt
   return withBroker(
     { settings: requireRedis(settings, 'name manifests, or an expression'), io },
     async (broker) => {
-      const schedules = await allSchedules(broker, settings.install);
-      const [states, eras] = await Promise.all([
-        statesOf(schedules),
-        Promise.all(schedules.map(({ queue, uid }) => queue.schedules.eras(uid))),
-      ]);
-      return schedules.flatMap((schedule, index) => {
-        const era = eras[index]?.at(-1);
-        if (era === undefined) return [];
-        const timing = eraTiming(era);
-        return [
-          {
-            name: nameOf(schedule),
-            text: timing.text,
-            schedule: timing.schedule,
-            window: timing,
-            suspended: states[index]?.suspended ?? false,
-          },
-        ];
-      });
+      const { schedules } = await schedulesInForce(broker, settings.install);
+      return schedules.flatMap(({ timing, state: { suspended }, ...schedule }) =>
+        timing === undefined
+          ? []
+          : [
+              {
+                name: nameOf(schedule),
+                text: timing.text,
+                schedule: timing.schedule,
+                window: timing,
+                suspended,
+              },
+            ],
+      );
     },
   );
 }

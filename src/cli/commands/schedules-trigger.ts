@@ -43,7 +43,7 @@ export function addSchedulesTrigger(parent: Command, surroundings: Surroundings)
       name: 'trigger',
       summary: 'run a schedule now, outside its slots',
       details:
-        'The scheduler or controller that fires the schedule makes the run within a second or two, and is waited for as long as 30 s: with the task, timeout, retry and priority of the object,\n' +
+        'The scheduler or controller that fires the schedule makes the run within a second or two (no answer for 30 s is an error), with the task, timeout, retry and priority of the object,\n' +
         'and by its concurrencyPolicy. A suspended schedule runs as well. The exit code is 1 when no run was made, or with --wait when it did not succeed.',
       args: [['<schedule>', 'name, or namespace/name']],
       examples: [

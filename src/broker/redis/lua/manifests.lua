@@ -1,5 +1,5 @@
 #!lua flags=no-writes
---- @include lib/base
+--- @include lib/leases
 -- manifests.lua: what consumers publish, and published in the last 7 days. O(consumers + manifests).
 --
 -- KEYS[1] the queue's meta hash
@@ -7,18 +7,6 @@
 -- Returns for each { manifest as JSON, 1 when live, when it was last seen ms }
 local MANIFEST_KEPT_MS = 604800000
 local SILENT_CONSUMER_MS = 60000
-
--- Until when the last lease lasts of those who publish each manifest: hash -> ms.
-local function last_leases()
-  local last = {}
-  local leases = call('ZRANGE', BASE .. 'leases', 0, -1, 'WITHSCORES')
-  for index = 1, #leases, 2 do
-    local lease = call('HGET', BASE .. 'held:' .. leases[index], ' lease')
-    local hash = string.match(lease or '', '^%d+;([^;]*);')
-    if hash then last[hash] = math.max(last[hash] or 0, number_of(leases[index + 1]) or 0) end
-  end
-  return last
-end
 
 local replies, last = {}, last_leases()
 local stored = call('HGETALL', BASE .. 'manifests')

@@ -1,6 +1,7 @@
 #!lua flags=no-writes
 --- @include lib/people
 --- @include lib/runs
+--- @include lib/leases
 -- tasks.lua: what waits and runs of each task. O(consumers + tasks × live manifests).
 --
 -- KEYS[1] the queue's meta hash
@@ -9,22 +10,10 @@
 --   1 when a live consumer can run it }
 local SUSPECTS_READ = 100 -- the priority of a suspect stands in its record only
 
--- Manifests of consumers whose lease is not over. Those of a consumer that died are kept as live until recovery has ended it,
--- and when it was the last one, nobody does.
-local function live_manifests()
-  local seen, hashes = {}, {}
-  for _, incarnation in ipairs(call('ZRANGE', BASE .. 'leases', '(' .. NOW_TEXT, '+inf', 'BYSCORE')) do
-    local lease = call('HGET', BASE .. 'held:' .. incarnation, ' lease')
-    local hash = string.match(lease or '', '^%d+;([^;]*);')
-    if hash and not seen[hash] then
-      seen[hash] = true
-      hashes[#hashes + 1] = hash
-    end
-  end
-  return hashes
+local manifests = {} -- of consumers whose lease is not over
+for hash, until_ms in pairs(last_leases()) do
+  if until_ms > NOW then manifests[#manifests + 1] = hash end
 end
-
-local manifests = live_manifests()
 
 local function is_known(task)
   for _, hash in ipairs(manifests) do
