@@ -61,7 +61,7 @@ while [ $tries -lt 100 ]; do
   [ -z "$(find /sys/fs/cgroup -maxdepth 2 -type d -name "$2")" ] && break
   sleep 0.05; tries=$((tries + 1))
 done
-rm -rf "$1"
+exec rm -rf "$1"
 `;
 
 export class Enclosure implements AsyncDisposable {
