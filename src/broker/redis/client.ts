@@ -102,6 +102,21 @@ export function describePlace(address: RedisAddress): string {
   return `${scheme}://${login}${place}/${db}`;
 }
 
+/** There is none before the first connection, whatever its type says. */
+const socketOf = (client: Redis): Redis['stream'] | undefined => client.stream;
+
+/**
+ * ioredis listens to the first error of a socket. A TLS handshake may fail twice, by our verdict on the certificate and by
+ * the server's alert about how we hung up, and an error that nobody listens to ends the process.
+ */
+function heedLaterErrors(client: Redis): void {
+  const heed = (): void => void socketOf(client)?.on('error', () => undefined);
+  // The socket is made in the tick after this event, and has heard nothing yet when that is over.
+  client.on('connecting', () => setImmediate(heed));
+  // Behind Sentinel it is made later.
+  client.on('error', heed);
+}
+
 /**
  * ioredis gives up for ever when it is told to connect anew while it still asks the sentinels for the master: that is what a
  * failover does to it when it is told of one at that moment. Nobody but its owner may end a client, so this one begins again.
@@ -112,6 +127,7 @@ class LastingRedis extends Redis {
 
   constructor(options: ClientOptions) {
     super(options);
+    heedLaterErrors(this);
     this.on('ready', () => (this.#revivals = 0));
     this.on('end', () => {
       if (this.#isDisposed) return;
@@ -218,5 +234,7 @@ function createCluster({ host, port, tls }: Endpoint, options: ClientOptions, ro
     // Certificates name hosts, so names must not be resolved before the TLS handshake.
     ...(tls ? { dnsLookup: (hostname, callback) => callback(null, hostname) } : {}),
   };
-  return new Cluster([{ host, port }], clusterOptions);
+  const cluster = new Cluster([{ host, port }], clusterOptions);
+  cluster.on('+node', heedLaterErrors);
+  return cluster;
 }

@@ -1,10 +1,13 @@
 /** TLS: the right authority opens the door, a wrong one keeps it shut, and the message says why. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Redis } from 'ioredis';
+import { createClient } from '../../../src/broker/redis/client.ts';
 import { connectRedis } from '../../../src/broker/redis/connect.ts';
 import { freePort, RedisServer } from '../../support/redis-server.ts';
 import { claim, register, request } from './work.ts';
@@ -78,6 +81,18 @@ test('with a wrong authority, and with none, the connection fails closed and say
       return true;
     });
   }
+});
+
+test('a socket that fails twice does not end the process', async () => {
+  const client = createClient({ url, tlsCa: rightCa }, 'calls');
+  assert.ok(client instanceof Redis);
+  await once(client, 'ready');
+  const { stream } = client;
+  for (const error of ['the certificate', 'the alert']) stream.emit('error', new Error(error));
+  stream.destroy();
+  await once(client, 'ready');
+  assert.notEqual(client.stream, stream);
+  client.disconnect();
 });
 
 test('a certificate for another name is refused, though its authority is right', async () => {
