@@ -20,6 +20,9 @@
  *   `deaths` rises only when an incarnation ends that held the run as a suspect; at `maxDeliveries` the run fails with
  *   `TooManyDeliveries`. Redrive clears the mark.
  * - Attempts: a claim adds 1; `released`, `rejected` and `leave` take it back; recovery does not, as the body may have run.
+ * - A claim that asks for `early` runs gets delayed ones that are due within `EARLY_CLAIM_MS`, the first due first, then by id:
+ *   IO runs of tasks without a limit that nobody has begun, and only when nothing else waits that its consumer could run now. They
+ *   count as running from then on and as started when they are due; what comes back before that waits for its time again.
  * - A `rejected` run that goes back is kept away for `REJECTED_DELAY_MS`, or its consumer would take it again at once.
  * - A cancellation that was asked for wins over `retry`, `released`, `rejected`, `leave` and recovery (the run ends as
  *   cancelled, with the reason asked for); `succeeded` and `failed` win over it.
@@ -45,6 +48,8 @@ export * from './schedule-port.ts';
 export const DEFAULT_LEASE_MS = 10_000;
 /** Deaths as the only suspect of its process before a run is dead-lettered. */
 const DEFAULT_MAX_DELIVERIES = 3;
+/** A run that is due within this time may be handed out before it is; its consumer begins it when it is due. */
+export const EARLY_CLAIM_MS = 150;
 /** How long a `rejected` run that goes back is kept away. */
 export const REJECTED_DELAY_MS = 1_000;
 /** A manifest is kept this long after its last consumer was seen. */
@@ -177,11 +182,16 @@ export type SettleAnswer = 'settled' | 'returned' | 'unknown';
 /** By executor. */
 export type FreeSlots = Readonly<Record<Executor, number>>;
 
+export interface ClaimBudget extends FreeSlots {
+  /** IO runs beyond the free slots that are not due yet, for the consumer to hold until they are. Default 0. */
+  readonly early?: number;
+}
+
 export interface CycleRequest {
   readonly incarnation: string;
   readonly settle: readonly Settlement[];
   /** Absent or zero: none are claimed. */
-  readonly claim?: FreeSlots;
+  readonly claim?: ClaimBudget;
 }
 
 /** A cycle that settles nothing. */

@@ -4,7 +4,7 @@ import type { Priority, RunOptions } from '../task/run.ts';
 import type { ConcurrencyPolicy, DecisionRecord, Era, ScheduleState } from '../task/schedule-state.ts';
 
 /** Fire refuses a slot that is further ahead of the broker's clock than this. */
-export const FUTURE_SLOT_TOLERANCE_MS = 50;
+export const FUTURE_SLOT_TOLERANCE_MS = 150;
 /** Decision records and eras kept of one schedule: the newest. */
 export const DECISION_LOG_CAP = 1_000;
 export const ERA_CAP = 32;

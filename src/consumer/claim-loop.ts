@@ -1,9 +1,11 @@
 /** The loop of one queue: free slots → claim (settling what waits on the way) → execute. Sleeps only when nothing is ready. */
-import type { ClaimedRun, ConsumerPort, CycleReply, FreeSlots } from '../broker/broker.ts';
+import type { ClaimBudget, ConsumerPort, CycleReply, FreeSlots } from '../broker/broker.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { EXECUTORS, type Executor } from '../task/run.ts';
 import type { Log } from '../telemetry/log.ts';
 import { callBackoffMs } from './backoff.ts';
+import { type ClaimWish, claimWish, MOST_CLAIMED, NOTHING, placeOf, type Room } from './claim-budget.ts';
+import { EarlyRuns } from './early-runs.ts';
 import { Nudge } from './nudge.ts';
 import type { ConsumerObserver } from './observer.ts';
 import { Prefetch, PREFETCH_GIVE_BACK_MS } from './prefetch.ts';
@@ -38,8 +40,6 @@ export interface ClaimLoopOptions {
 }
 
 const CLAIMS_PER_TURN = 8;
-/** Runs in one claim. Of more the broker hands out none while we start them, and we start none while it hands them out. */
-const MOST_CLAIMED = 256;
 
 const turnOfTheLoop = (): Promise<void> =>
   new Promise((resolve) => {
@@ -52,6 +52,7 @@ export class ClaimLoop {
   readonly #prefetch = new Prefetch();
   /** IO runs claimed ahead of a free slot. */
   readonly #ahead = new WaitingRuns();
+  readonly #early: EarlyRuns;
   /** The loop waits for a slot: work is, or may be, there. */
   #needsSlot = false;
   #claimFailures = 0;
@@ -59,10 +60,16 @@ export class ClaimLoop {
   #moreReady = false;
   #claims = 0;
   /** While the loop waits for work: what its claim asks for, or would ask for if it waited in the broker. */
-  #asked: FreeSlots | undefined;
+  #asked: ClaimBudget | undefined;
 
   constructor(options: ClaimLoopOptions) {
     this.#options = options;
+    const { clock } = options;
+    this.#early = new EarlyRuns(clock, (runs) => {
+      const sinceMs = clock.monotonic();
+      for (const { run, record } of runs) this.#ahead.add({ run, record, sinceMs });
+      this.#startWaiting();
+    });
   }
 
   /** Claims until the signal aborts; what was claimed ahead goes back then. */
@@ -81,6 +88,7 @@ export class ClaimLoop {
     }
     this.#setHungry(false);
     this.giveBackWaiting(0);
+    for (const run of this.#early.takeAll()) this.#options.release(run);
   }
 
   /** There is, or may be, work to claim. */
@@ -117,6 +125,7 @@ export class ClaimLoop {
   /** A run claimed ahead was lost or cancelled: it must not start. */
   forget(run: HeldRun): void {
     this.#ahead.forget(run);
+    this.#early.forget(run);
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
@@ -134,7 +143,7 @@ export class ClaimLoop {
       await this.#waitForSlot(signal);
       return;
     }
-    let reply = await this.#claim(taken, wanted.ahead, signal);
+    let reply = await this.#claim({ ...wanted, ...taken }, signal);
     while (reply !== undefined && (reply.claimed.length === 0 || !reply.moreReady))
       reply = await this.#idle(reply, signal);
   }
@@ -160,19 +169,17 @@ export class ClaimLoop {
     if (free > 0 && free < enough && !cpuIsDue && !claimsMany) await clock.sleep(SETTLE_FLUSH_MS, signal);
   }
 
-  #wanted(): FreeSlots & { readonly ahead: number } {
+  #wanted(): ClaimWish {
     const { slots, queue, calls, cpuReady } = this.#options;
-    if (calls.settlements.waiting >= SETTLE_BACKLOG) return { io: 0, cpu: 0, ahead: 0 };
-    const allowance = this.#prefetch.allowance(slots.io.total);
-    const half = Math.ceil(allowance / 2);
-    const io = Math.min(MOST_CLAIMED, slots.io.available(queue));
-    // Refilled by halves, so that a slot that comes free does not cost a call of its own.
-    const isLow = this.#moreReady && allowance - this.#ahead.length >= half;
-    return {
-      io,
-      cpu: cpuReady() ? slots.cpu.available(queue) : 0,
-      ahead: isLow ? Math.min(half, MOST_CLAIMED - io) : 0,
-    };
+    if (calls.settlements.waiting >= SETTLE_BACKLOG) return NOTHING;
+    return claimWish({
+      free: { io: slots.io.available(queue), cpu: cpuReady() ? slots.cpu.available(queue) : 0 },
+      allowance: this.#prefetch.allowance(slots.io.total),
+      takenUp: this.#prefetch.takenUp(slots.io.total),
+      waiting: this.#ahead.length,
+      held: this.#early.length,
+      moreReady: this.#moreReady,
+    });
   }
 
   #takeSlots(wanted: FreeSlots): FreeSlots {
@@ -180,32 +187,30 @@ export class ClaimLoop {
     return { io: slots.io.take(queue, wanted.io), cpu: slots.cpu.take(queue, wanted.cpu) };
   }
 
-  /** @returns the reply; `undefined` when the claim failed, after a while */
-  async #claim(taken: FreeSlots, ahead: number, signal: AbortSignal): Promise<CycleReply | undefined> {
-    const { calls } = this.#options;
-    const reply = await calls.claim({ io: taken.io + ahead, cpu: taken.cpu }, signal);
-    return this.#take(reply, taken, ahead, signal);
+  /** @param wish - slots that are ours for it, and what else to ask for; returns as `#take` */
+  async #claim(wish: ClaimWish, signal: AbortSignal): Promise<CycleReply | undefined> {
+    const { io, cpu, ahead, early } = wish;
+    const reply = await this.#options.calls.claim({ io: io + ahead, cpu, early }, signal);
+    return this.#take(reply, wish, signal);
   }
 
   /**
    * Starts what a claim was answered with.
-   * @param taken - slots that are ours for it; those that it does not use up are given back
-   * @param ahead - how many IO runs beyond them may wait for a slot
+   * @param asked - slots that are ours for it, of which those that it does not use up are given back, and what else was asked for
    * @returns the reply; `undefined` when the claim failed, after a while
    */
   async #take(
     reply: CycleReply | undefined,
-    taken: FreeSlots,
-    ahead: number,
+    asked: ClaimWish,
     signal: AbortSignal,
   ): Promise<CycleReply | undefined> {
     const { slots, queue, clock, random, session } = this.#options;
-    const unused = { ...taken };
+    const unused = { ...asked };
     try {
-      if (reply !== undefined) this.#accept(reply.claimed, unused, ahead, signal);
+      if (reply !== undefined) this.#accept(reply, unused, signal);
     } finally {
       if (reply === undefined) this.#setHungry(false);
-      else this.#noteHunger(reply, taken, unused);
+      else this.#noteHunger(reply, asked, unused);
       for (const executor of EXECUTORS) slots[executor].release(queue, unused[executor]);
     }
     // Slots that came free while the claim was under way found nothing claimed ahead, and nobody tells of them again.
@@ -224,31 +229,26 @@ export class ClaimLoop {
     return reply;
   }
 
-  /** Uses up slots in `unused` for what was claimed. */
-  #accept(
-    claimed: readonly ClaimedRun[],
-    unused: Record<Executor, number>,
-    ahead: number,
-    signal: AbortSignal,
-  ): void {
+  /** Uses up slots, and what else was asked for, in `unused`. */
+  #accept({ claimed, nowMs }: CycleReply, unused: Room, signal: AbortSignal): void {
     const { table, runner, session, clock, release, observer, queue } = this.#options;
     const { incarnation } = session;
     if (incarnation === undefined) return;
-    let left = ahead;
+    const askedEarly = unused.early;
+    const { brokerNowMs = nowMs } = session;
     observer.claimed({ queue, count: claimed.length });
     for (const item of claimed) {
       const { record } = item;
       const run = table.add(item, incarnation);
-      const executor = runner.executorOf(record);
-      if (signal.aborted) release(run);
-      else if (unused[executor] > 0) {
-        unused[executor] -= 1;
-        runner.start(run, record);
-      } else if (executor === 'io' && left > 0) {
-        left -= 1;
-        this.#ahead.add({ run, record, sinceMs: clock.monotonic() });
-      } else release(run);
+      const waitMs = (record.dueAtMs ?? 0) - brokerNowMs;
+      const place = signal.aborted ? 'release' : placeOf(runner.executorOf(record), waitMs <= 0, unused);
+      if (place === 'start') runner.start(run, record);
+      else if (place === 'wait') this.#ahead.add({ run, record, sinceMs: clock.monotonic() });
+      else if (place === 'hold') this.#early.add(run, record, waitMs);
+      else release(run);
     }
+    // So many that more may be there, of which nobody will tell us again.
+    if (askedEarly === MOST_CLAIMED && unused.early === 0) this.#nudge.nudge();
   }
 
   #startWaiting(): void {
@@ -311,20 +311,20 @@ export class ClaimLoop {
    * goes back at once, to who has some.
    */
   async #claimWhenWoken(
-    { io, cpu }: FreeSlots,
+    { io, cpu, early }: ClaimWish,
     cursor: string,
     signal: AbortSignal,
     either: AbortSignal,
   ): Promise<CycleReply | undefined> {
     const { calls, idleMs } = this.#options;
-    this.#asked = { io, cpu };
+    this.#asked = { io, cpu, early };
     const reply = await calls.claimWhenWoken(this.#asked, cursor, idleMs, either);
     this.#asked = undefined;
     if (reply === undefined) return undefined;
     const now = this.#wanted();
     const { length } = reply.claimed;
     const taken = this.#takeSlots({ io: Math.min(now.io, length), cpu: Math.min(now.cpu, length) });
-    return this.#take(reply, taken, 0, signal);
+    return this.#take(reply, { ...taken, ahead: 0, early }, signal);
   }
 
   /** Which pools this queue may need soon: those of which it got all it asked for. */

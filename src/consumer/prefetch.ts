@@ -23,9 +23,13 @@ export class Prefetch {
         : this.#meanMs + (ms - this.#meanMs) * MEAN_WEIGHT;
   }
 
-  /** How many runs `slots` busy slots will take up within `PREFETCH_MS`. 0 before anything ran. */
+  /** How many runs to claim ahead of `slots` busy slots. */
   allowance(slots: number): number {
-    if (this.#meanMs === undefined) return 0;
-    return Math.min(PREFETCH_LIMIT, Math.floor((slots * PREFETCH_MS) / this.#meanMs));
+    return Math.min(PREFETCH_LIMIT, this.takenUp(slots));
+  }
+
+  /** How many runs `slots` busy slots will take up within `PREFETCH_MS`. 0 before anything ran. */
+  takenUp(slots: number): number {
+    return this.#meanMs === undefined ? 0 : Math.floor((slots * PREFETCH_MS) / this.#meanMs);
   }
 }

@@ -2,7 +2,7 @@
  * The calls of one consumer to one queue: at most two at a time, one that may claim and one that only settles. A claim
  * takes along what waits to be settled. The comparison with the broker's books gets the queue for itself.
  */
-import type { Cancellation, ConsumerPort, CycleReply, FreeSlots } from '../broker/broker.ts';
+import type { Cancellation, ClaimBudget, ConsumerPort, CycleReply } from '../broker/broker.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../telemetry/log.ts';
 import { callBackoffMs, nothingHappened } from './backoff.ts';
@@ -73,7 +73,7 @@ export class QueueCalls {
    * Claims up to `want` and settles what waits, in one call. Never rejects.
    * @returns `undefined` when the call failed, its lease is gone, or `signal` aborted before it was sent
    */
-  claim(want: FreeSlots, signal: AbortSignal): Promise<CycleReply | undefined> {
+  claim(want: ClaimBudget, signal: AbortSignal): Promise<CycleReply | undefined> {
     // Looked at after the wait for the lane: from the instant of the signal no claim may leave.
     return this.#claimLane.run(async () => (signal.aborted ? undefined : await this.#cycle(want)));
   }
@@ -84,7 +84,7 @@ export class QueueCalls {
    * @returns as `claim`
    */
   async claimWhenWoken(
-    want: FreeSlots,
+    want: ClaimBudget,
     cursor: string,
     maxWaitMs: number,
     signal: AbortSignal,
@@ -132,7 +132,7 @@ export class QueueCalls {
     this.settlements.arm(this.#failures === 0 ? undefined : callBackoffMs(this.#failures, random));
   }
 
-  #cycle(claim: FreeSlots | undefined): Promise<CycleReply | undefined> {
+  #cycle(claim: ClaimBudget | undefined): Promise<CycleReply | undefined> {
     const { work } = this.#options;
     const take = (): SettleBatch => this.settlements.take();
     return this.#call(take, claim !== undefined, (incarnation, { entries }) => {

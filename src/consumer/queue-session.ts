@@ -1,10 +1,13 @@
 /** Who this consumer is towards one queue: its incarnation, and the broker's time as last heard. */
 import type { Clock } from '../runtime/clock.ts';
 
+/** How long the best estimate of the broker's clock counts: a server that took over may have another. */
+const ESTIMATE_MS = 1_000;
+
 export class QueueSession {
   readonly #clock: Clock;
   #incarnation: string | undefined;
-  #brokerOffsetMs: number | undefined;
+  #offset: { readonly ms: number; readonly heardAtMs: number } | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,12 +29,17 @@ export class QueueSession {
     return true;
   }
 
+  /** Of the answers of the last second, the one that came to us fastest says most: each is read a while after it was written. */
   heardTime(brokerNowMs: number): void {
-    this.#brokerOffsetMs = brokerNowMs - this.#clock.monotonic();
+    const heardAtMs = this.#clock.monotonic();
+    const ms = brokerNowMs - heardAtMs;
+    const known = this.#offset;
+    if (known === undefined || ms >= known.ms || heardAtMs - known.heardAtMs > ESTIMATE_MS)
+      this.#offset = { ms, heardAtMs };
   }
 
   /** The broker's time by our estimate, ms since the epoch; `undefined` before the first reply. Late by at most one reply's way. */
   get brokerNowMs(): number | undefined {
-    return this.#brokerOffsetMs === undefined ? undefined : this.#clock.monotonic() + this.#brokerOffsetMs;
+    return this.#offset === undefined ? undefined : this.#clock.monotonic() + this.#offset.ms;
   }
 }

@@ -2,7 +2,7 @@
  * Makes runs that were decided ahead ready when their slot comes. Consumers do that for each other, but one of them has the
  * duty, and it may be dead, frozen or about to stop: a crowd must not wait for whoever takes over.
  */
-import { type ConsumerPort, FUTURE_SLOT_TOLERANCE_MS } from '../broker/broker.ts';
+import type { ConsumerPort } from '../broker/broker.ts';
 import { Alarm } from './alarm.ts';
 import type { EngineContext } from './engine-context.ts';
 
@@ -10,6 +10,8 @@ import type { EngineContext } from './engine-context.ts';
 const LONGEST_WAIT_MS = 60_000;
 /** Pause before a broker is asked again whose clock is a little behind our estimate. */
 const EARLY_MS = 1;
+/** How far behind it may be: one that is further behind was set back, and the slots may be hours away again. */
+const LONGEST_EARLY_MS = 50;
 
 export class CrowdStart {
   readonly #context: Pick<EngineContext, 'clock' | 'brokerClock' | 'log'>;
@@ -50,8 +52,7 @@ export class CrowdStart {
   /** If this process dies here, a consumer does it, at the latest when it looks by itself: within 5 s. */
   async #start(nowMs: number, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#context;
-    // A clock that is further behind was set back: the slots may be hours away again.
-    const untilMs = clock.monotonic() + FUTURE_SLOT_TOLERANCE_MS;
+    const untilMs = clock.monotonic() + LONGEST_EARLY_MS;
     for (const slotMs of this.#expected) if (slotMs <= nowMs) this.#expected.delete(slotMs);
     try {
       while (!signal.aborted) {

@@ -29,7 +29,8 @@ export type TerminalState = 'succeeded' | 'failed' | 'cancelled' | 'expired';
 /** Every legal move of a run. `enqueue` makes the first state; what is not listed here must not happen in any broker. */
 export const TRANSITIONS: Readonly<Record<RunState, readonly RunState[]>> = {
   pending: ['running', 'cancelled', 'expired'],
-  delayed: ['pending', 'cancelled', 'expired'],
+  // delayed → running: handed out a moment before it is due, to a consumer that waits with it.
+  delayed: ['pending', 'running', 'cancelled', 'expired'],
   // running → pending: released or recovered; running → delayed: retry; running → failed also by too many deaths.
   running: ['succeeded', 'failed', 'cancelled', 'expired', 'pending', 'delayed'],
   succeeded: [],

@@ -232,11 +232,11 @@ export function describeFiring(createHarness: CreateHarness): void {
       assert.equal((await schedule.state()).watermarkMs, undefined);
     });
 
-    test('a slot more than 50 ms ahead is refused, whatever the clock of the controller says', async () => {
+    test('a slot more than 150 ms ahead is refused, whatever the clock of the controller says', async () => {
       await using harness = await createHarness();
       const schedule = await Schedule.adopted(harness);
       const nowMs = await harness.broker.now();
-      const decisions = await schedule.fire([slot(schedule.at(1)), slot(nowMs + 10_000)]);
+      const decisions = await schedule.fire([slot(schedule.at(1)), slot(nowMs + 1_000)]);
       assert.deepEqual(decisionsOf(decisions), ['fired', 'refused future']);
       assert.equal((await schedule.state()).watermarkMs, schedule.at(1));
       assert.deepEqual(decisionsOf(await schedule.fire([slot((await harness.broker.now()) + 20)])), [

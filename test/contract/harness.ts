@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {
   DEFAULT_QUEUE_SETTINGS,
   type Broker,
+  type ClaimBudget,
   type ClaimedRun,
   type CycleReply,
   type Queue,
@@ -88,8 +89,8 @@ export class TestConsumer {
     return this;
   }
 
-  cycle(slots: { readonly io?: number; readonly cpu?: number } = {}): Promise<CycleReply> {
-    const claim = { io: slots.io ?? 0, cpu: slots.cpu ?? 0 };
+  cycle(want: Partial<ClaimBudget> = {}): Promise<CycleReply> {
+    const claim = { io: 0, cpu: 0, ...want };
     return this.queue.work.cycle({ incarnation: this.incarnation, settle: [], claim });
   }
 

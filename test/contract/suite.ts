@@ -3,6 +3,7 @@ import { describe } from 'node:test';
 import { describeByHand } from './by-hand.ts';
 import { describeClaiming } from './claiming.ts';
 import { describeDecisions } from './decisions.ts';
+import { describeEarly } from './early.ts';
 import { describeEnqueueing } from './enqueueing.ts';
 import { describeFiring } from './firing.ts';
 import { describeFollowing } from './following.ts';
@@ -18,6 +19,7 @@ export function describeBroker(name: string, createHarness: CreateHarness): void
   describe(name, () => {
     describeEnqueueing(createHarness);
     describeClaiming(createHarness);
+    describeEarly(createHarness);
     describeSettling(createHarness);
     describeLeases(createHarness);
     describeTime(createHarness);

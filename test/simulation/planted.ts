@@ -39,6 +39,13 @@ export const PLANTED: readonly PlantedBug[] = [
     instead: 'delayMs',
   },
   {
+    name: 'held-for-nothing',
+    what: 'a run that is handed out before its slot begins at once',
+    file: 'consumer/claim-loop.ts',
+    rule: 'waitMs <= 0, unused)',
+    instead: 'waitMs < Infinity, unused)',
+  },
+  {
     name: 'opposed-ahead',
     what: 'what stands against a slot decides it before it has come',
     file: 'broker/memory/fire.ts',
@@ -214,7 +221,7 @@ export const PLANTED: readonly PlantedBug[] = [
     name: 'recovery-forgets',
     what: 'a run that comes back from a dead consumer is dropped when the queue is long',
     file: 'broker/memory/leases.ts',
-    rule: "queue.putPending(run, 'back');\n  return 'returned';",
+    rule: "queue.putBack(run, 'back');\n  return 'returned';",
     instead:
       "if (queue.waiting < 8) queue.putPending(run, 'back');\n  else queue.runs.delete(run.id);\n  return 'returned';",
   },

@@ -2,7 +2,7 @@
  * Follows every run of a queue from outside its rules: which moves it made, who holds it, how often it began, how many
  * processes died with it. Each move is held against the promises at once.
  */
-import type { QueueSettings } from '../../src/broker/broker.ts';
+import { EARLY_CLAIM_MS, type QueueSettings } from '../../src/broker/broker.ts';
 import {
   isTerminal,
   type RunError,
@@ -107,7 +107,8 @@ export class RunLedger {
         'policy',
         `${id} began although ${String(limitOf(run.task))} runs of ${run.task} were running`,
       );
-    if ((slotOfRunId(id) ?? 0) > now()) book.breach('policy', `${id} began before its slot came`);
+    if ((slotOfRunId(id) ?? 0) > now() + EARLY_CLAIM_MS)
+      book.breach('policy', `${id} was handed out long before its slot`);
     if (suspect && held.some((other) => other.handOut?.suspect && other.handOut.incarnation === incarnation))
       book.breach('policy', `${id} was handed out as the second suspect of one consumer`);
     if (this.lives.get(incarnation)?.isOver !== false)

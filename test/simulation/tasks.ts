@@ -11,6 +11,7 @@ import { LIMITED_TASK_CONCURRENCY, POISON } from './settings.ts';
 
 export interface Bodies {
   readonly seed: number;
+  readonly began: (runId: string) => void;
   /** A body came to its end. */
   readonly ended: (runId: string) => void;
   /** A body ends its process. */
@@ -64,6 +65,7 @@ async function play(
   run: { readonly id: string; readonly attempt: number },
   signal: AbortSignal,
 ): Promise<void> {
+  bodies.began(run.id);
   const random = new RandomSource(seedOf(bodies.seed, run.id, run.attempt));
   const hasFailed = random.next() < fails;
   await process.clock.sleep(random.between({ min: shortestMs, max: longestMs }), signal);

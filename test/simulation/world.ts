@@ -1,4 +1,5 @@
 /** A whole installation on a virtual clock: the API server's objects, controllers, consumers, people, and Redis. */
+import { slotOfRunId } from '../../src/task/ids.ts';
 import { statusOf } from '../../src/controller/status-of.ts';
 import { DEFAULT_EARLY_DECISION } from '../../src/controller/due-slots.ts';
 import { VirtualClock } from '../../src/runtime/virtual-clock.ts';
@@ -136,6 +137,10 @@ export class World {
     const random = new RandomSource(seedOf(this.plan.seed, name, 'jitter'));
     const bodies: Bodies = {
       seed: this.plan.seed,
+      began: (runId) => {
+        if ((slotOfRunId(runId) ?? 0) > this.redis.nowMs)
+          this.book.breach('policy', `${runId} began before its slot came`);
+      },
       ended: (runId) => this.bodiesEnded.add(runId),
       kill: (killed) => {
         const actor = this.consumers.find((one) => one.process === killed);

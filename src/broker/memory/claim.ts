@@ -1,16 +1,16 @@
 /** Which waiting runs an incarnation is handed, and in which order. */
 import { EXECUTORS, type Executor } from '../../task/run.ts';
-import type { ClaimedRun } from '../broker.ts';
+import { type ClaimBudget, type ClaimedRun, EARLY_CLAIM_MS } from '../broker.ts';
 import type { Lane } from './lanes.ts';
 import type { Incarnation, QueueState } from './queue-state.ts';
 import { recordOf, type Run } from './run.ts';
 
 type Slots = Readonly<Record<Executor, number>>;
 
-/** Takes up to as many runs as there are free slots, one suspect first, then the lanes by turns. */
-export function claim(queue: QueueState, incarnation: Incarnation, slots: Slots): ClaimedRun[] {
+/** Takes up to as many runs as there are free slots, one suspect first, then the lanes by turns; then those that are due soon. */
+export function claim(queue: QueueState, incarnation: Incarnation, want: ClaimBudget): ClaimedRun[] {
   if (queue.paused) return [];
-  const left = { ...slots };
+  const left = { io: want.io, cpu: want.cpu };
   const claimed: ClaimedRun[] = [];
   const handOut = (run: Run): void => {
     queue.start(run, incarnation);
@@ -26,16 +26,39 @@ export function claim(queue: QueueState, incarnation: Incarnation, slots: Slots)
     queue.lanes.charge(suspects, 1);
   }
   for (const executor of EXECUTORS) claimFromLanes(queue, incarnation, executor, left[executor], handOut);
+  if (!hasMoreFor(queue, incarnation, ['io']))
+    for (const run of earlyRuns(queue, incarnation, want.early ?? 0)) handOut(run);
   return claimed;
 }
 
+/** Delayed runs that may be handed out before they are due: nothing but their time holds them back. */
+function earlyRuns(queue: QueueState, incarnation: Incarnation, count: number): Run[] {
+  if (count <= 0) return [];
+  const ids = queue.delayed.until(queue.clock.now() + EARLY_CLAIM_MS, count);
+  return ids.flatMap((id) => {
+    const run = queue.runs.get(id);
+    return run !== undefined && goesEarly(queue, run) && incarnation.taskNames.has(run.task) ? [run] : [];
+  });
+}
+
+function goesEarly(queue: QueueState, run: Run): boolean {
+  return run.attempt === 0 && !run.suspect && !isExpired(queue, run) && queue.goesEarly(run.task);
+}
+
 /** Whether a further claim with free slots would find something. */
-export function hasMoreFor(queue: QueueState, incarnation: Incarnation): boolean {
+export function hasMoreFor(
+  queue: QueueState,
+  incarnation: Incarnation,
+  executors: readonly Executor[] = EXECUTORS,
+): boolean {
   if (queue.paused) return false;
   for (const lane of queue.lanes.all()) {
+    const executor = queue.executorOf(lane.task);
+    if (executor === undefined || !executors.includes(executor)) continue;
     if (lane.ready && lane.kind !== 'suspect' && incarnation.taskNames.has(lane.task)) return true;
   }
-  return suspectLane(queue, incarnation, { io: 1, cpu: 1 }) !== undefined;
+  const slots = { io: Number(executors.includes('io')), cpu: Number(executors.includes('cpu')) };
+  return suspectLane(queue, incarnation, slots) !== undefined;
 }
 
 function claimFromLanes(

@@ -36,6 +36,22 @@ export class DueQueue {
     return this.#earliest()?.atMs;
   }
 
+  /** The ids of up to `count` valid entries that are due until then, the earliest first. They stay. */
+  until(atMs: number, count: number): readonly string[] {
+    const due: Due[] = [];
+    const look = (index: number): void => {
+      const entry = this.#heap[index];
+      if (entry === undefined || entry.atMs > atMs) return;
+      if (this.#isValid(entry.id, entry.atMs)) due.push(entry);
+      look(2 * index + 1);
+      look(2 * index + 2);
+    };
+    look(0);
+    due.sort((a, b) => (isBefore(a, b) ? -1 : 1));
+    // A run that left and came back for the same instant stands here twice.
+    return [...new Set(due.map(({ id }) => id))].slice(0, count);
+  }
+
   /** Removes and returns the id of the earliest valid entry due at `nowMs`. */
   takeDue(nowMs: number): string | undefined {
     const earliest = this.#earliest();

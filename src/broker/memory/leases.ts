@@ -123,7 +123,7 @@ function returnRun(queue: QueueState, run: Run): 'returned' | 'dead' | 'cancelle
   }
   queue.withdraw(run);
   run.suspect = true;
-  queue.putPending(run, 'back');
+  queue.putBack(run, 'back');
   return 'returned';
 }
 

@@ -6,6 +6,7 @@ import type { Executor, Priority, RunError, RunOptions, TerminalState } from '..
 import {
   DEFAULT_LEASE_MS,
   DEFAULT_QUEUE_SETTINGS,
+  EARLY_CLAIM_MS,
   type QueueSettings,
   type Registration,
   type RequestedRun,
@@ -136,6 +137,7 @@ export class QueueState {
     if (schedule !== undefined) noteStart(schedule, run);
     if (delayMs > 0) this.putDelayed(run, nowMs + delayMs);
     else this.putPending(run, 'back');
+    if (delayMs > 0 && delayMs <= EARLY_CLAIM_MS && this.goesEarly(task)) this.wake(task, 1);
     this.watchExpiry(run);
     return run;
   }
@@ -165,6 +167,12 @@ export class QueueState {
     if (run.expiresAtMs !== undefined && canExpire(run)) this.expiring.add(run.id, run.expiresAtMs);
   }
 
+  /** As `putPending`; a run that was handed out early, and is not due yet, waits for its time. */
+  putBack(run: Run, end: 'front' | 'back'): void {
+    if (run.dueAtMs !== undefined && run.dueAtMs > this.clock.now()) this.putDelayed(run, run.dueAtMs);
+    else this.putPending(run, end);
+  }
+
   /** Takes a run from wherever it waits or runs, before it is put elsewhere. */
   withdraw(run: Run): void {
     const wasSaturated = this.tasks.roomFor(run.task) === 0;
@@ -191,7 +199,7 @@ export class QueueState {
     this.withdraw(run);
     run.state = 'running';
     run.attempt += 1;
-    run.startedAtMs = this.clock.now();
+    run.startedAtMs = Math.max(this.clock.now(), run.dueAtMs ?? 0);
     run.incarnation = incarnation.id;
     run.holder = incarnation.held;
     this.#handOuts += 1;
@@ -248,6 +256,11 @@ export class QueueState {
       this.lanes.refresh(task);
       this.wakeForReady(task, Infinity);
     }
+  }
+
+  /** Whether runs of the task may be handed out before they are due. */
+  goesEarly(task: string): boolean {
+    return this.executorOf(task) === 'io' && this.tasks.roomFor(task) === Infinity;
   }
 
   executorOf(task: string): Executor | undefined {

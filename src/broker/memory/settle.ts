@@ -43,7 +43,7 @@ export function giveBack(queue: QueueState, run: Run, delayMs: number): void {
   queue.withdraw(run);
   run.attempt -= 1;
   if (delayMs > 0) queue.putDelayed(run, queue.clock.now() + delayMs);
-  else queue.putPending(run, 'front');
+  else queue.putBack(run, 'front');
   queue.watchExpiry(run);
 }
 
@@ -57,7 +57,7 @@ function retryLater(
   run.error = error;
   run.suspect = false;
   if (delayMs > 0) queue.putDelayed(run, queue.clock.now() + delayMs);
-  else queue.putPending(run, 'back');
+  else queue.putBack(run, 'back');
 }
 
 function reject(queue: QueueState, incarnation: Incarnation, run: Run, error: RunError): SettleAnswer {

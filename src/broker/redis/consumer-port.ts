@@ -48,8 +48,9 @@ export class RedisConsumerPort implements ConsumerPort {
 
   async cycle(request: CycleRequest): Promise<CycleReply> {
     const { args, order } = encodeSettlements(request.settle);
-    const { io = '', cpu = '' } = request.claim ?? {};
-    const reply = await this.#queue.run('cycle', [request.incarnation, String(io), String(cpu), ...args]);
+    const { io = '', cpu = '', early = 0 } = request.claim ?? {};
+    const budget = [io, cpu, early].map(String);
+    const reply = await this.#queue.run('cycle', [request.incarnation, ...budget, ...args]);
     return this.#decodeCycle(request.incarnation, reply, order);
   }
 

@@ -4,7 +4,7 @@
  * idle consumer is handed over without another trip. The claim is a call like any other: sent once, and never again.
  */
 import { TidemillError } from '../../runtime/errors.ts';
-import type { FreeSlots } from '../broker.ts';
+import type { ClaimBudget } from '../broker.ts';
 import { Connection, DEFAULT_CALL_TIMEOUT_MS } from './connection.ts';
 import type { QueueContext } from './queue-context.ts';
 import { RefusalNotice } from './refusal-notice.ts';
@@ -57,11 +57,10 @@ class WakeReader {
 
   /**
    * @param number - names the claim; no other of this incarnation has it
-   * @param slots - free ones
    * @returns the reply of the script `claim`; `undefined` when nothing was claimed
    * @throws TidemillError as `Connection.call`
    */
-  async claim(number: string, slots: FreeSlots, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
+  async claim(number: string, want: ClaimBudget, maxWaitMs: number, signal: AbortSignal): Promise<unknown> {
     if (this.#isRefused) {
       // Nothing would hold the claim back.
       await this.wait(maxWaitMs, signal);
@@ -71,7 +70,7 @@ class WakeReader {
     const blockMs = Math.ceil(Math.min(maxWaitMs, LONGEST_BLOCK_MS));
     const answerMs = blockMs + DEFAULT_CALL_TIMEOUT_MS;
     const deadlineMs = clock.monotonic() + answerMs;
-    const args = [this.#incarnation, String(slots.io), String(slots.cpu), number];
+    const args = [this.#incarnation, ...[want.io, want.cpu, want.early ?? 0].map(String), number];
     const reading = (this.#reading ??= this.#read(blockMs));
     const claiming = this.#scripts.run('claim', this.#queue.keys.meta, args, answerMs);
     this.#waiting = number;
@@ -191,13 +190,13 @@ export class WakeReaders implements Disposable {
   /** As `WakeReader.claim`; nothing is sent once the signal has aborted. */
   async claim(
     incarnation: string,
-    slots: FreeSlots,
+    want: ClaimBudget,
     maxWaitMs: number,
     signal: AbortSignal,
   ): Promise<unknown> {
     if (this.#isClosed || signal.aborted || maxWaitMs <= 0) return undefined;
     this.#claims += 1;
-    return this.#readerOf(incarnation).claim(String(this.#claims), slots, maxWaitMs, signal);
+    return this.#readerOf(incarnation).claim(String(this.#claims), want, maxWaitMs, signal);
   }
 
   forget(incarnation: string): void {

@@ -18,7 +18,7 @@
 --
 -- Returns for each schedule { 'stale', generation, 1 when withdrawn }, { 'behind', 0, 0 } or { 'ok', watermark or '',
 -- decisions with a space between }, where a decision is f;reason s;reason m;reason (fired, skipped, missed), d (duplicate) or r;why (refused)
-local FUTURE_TOLERANCE_MS = 50
+local FUTURE_TOLERANCE_MS = 150
 local FORBID_SAMPLE = 8
 local REPLACED = '"Replaced"'
 

@@ -239,6 +239,63 @@ local function claim_suspect(lease, class, token)
   end
 end
 
+local early_heads = {}
+
+local function early_head(head, incarnation)
+  local text = early_heads[head]
+  if not text then
+    local started = tonumber(head.due) > NOW and head.due or NOW_TEXT
+    text = make_head(head, { state = 'r', attempt = 1, started = started, incarnation = incarnation })
+    early_heads[head] = text
+  end
+  return text
+end
+
+local runs_early = {}
+
+local function can_run_early(lease, task)
+  if runs_early[task] == nil then
+    runs_early[task] = goes_early(task) and call('HEXISTS', BASE .. 'manifest:' .. lease.manifest, task) == 1
+  end
+  return runs_early[task]
+end
+
+-- The opening of a delayed run that may be handed out although it is not due: nobody has begun it yet.
+local function early_opening(lease, id, text)
+  if not text or #text > MOST_BYTES or taken.ids[id] or open_runs[id] ~= nil or not find(id, ID) then return nil end
+  local opening = opening_of(text)
+  local head = opening and opening.head
+  if not head or head.state ~= 'd' or head.attempt > 0 or head.suspect == '1' then return nil end
+  if head.expires ~= '' and tonumber(head.expires) <= NOW then return nil end
+  return can_run_early(lease, opening.task) and opening
+end
+
+-- Hands out up to `count` runs that are due within `EARLY_MS`, for the consumer to begin when they are.
+local function claim_early(lease, count, token)
+  local ids = call('ZRANGE', DELAYED, '-inf', int(NOW + EARLY_MS), 'BYSCORE', 'LIMIT', 0, count)
+  know_kind('zset', DELAYED)
+  local gone, by_task = {}, {}
+  for index, text in ipairs(get_many(RUNS, ids)) do
+    local id = ids[index]
+    local opening = early_opening(lease, id, text)
+    if opening then
+      local head = opening.head
+      taken.ids[id] = true
+      taken.claimed[#taken.claimed + 1] = id
+      taken.claimed[#taken.claimed + 1] = early_head(head, lease.id) .. sub(text, opening.head_end)
+      taken.holdings[#taken.holdings + 1] = id
+      taken.holdings[#taken.holdings + 1] = token
+      gone[#gone + 1] = id
+      by_task[opening.task] = (by_task[opening.task] or 0) + 1
+      if head.expires ~= '' then write('ZREM', EXPIRING, id) end
+    end
+  end
+  for task, handed in pairs(by_task) do count_active(task, handed) end
+  add_meta('pending', -#gone)
+  add_meta('running', #gone)
+  write_many('ZREM', DELAYED, gone)
+end
+
 -- Enters the incarnation among those to be woken, unless it will claim again by itself.
 local function note_idle(lease, class, free, more)
   local key = idle_key(class, lease.manifest)
@@ -246,8 +303,8 @@ local function note_idle(lease, class, free, more)
 end
 
 -- Hands out up to `wanted` runs by class; returns whether runs stay that this incarnation could run.
--- wanted: { io, cpu } or nil to look only.
-local function claim(lease, wanted)
+-- wanted: { io, cpu } or nil to look only. early: how many IO runs more that are not due yet, if nothing else waits for it.
+local function claim(lease, wanted, early)
   local token, any_more = int(meta.tokens + 1), false
   cuts_lanes = true
   if meta.paused ~= 1 and wanted then
@@ -266,6 +323,7 @@ local function claim(lease, wanted)
       local handed = claim_from_lanes(lease, search, count, token)
       more = least_candidate(search) ~= nil or suspect_lane(lease, class) ~= nil
       if count > 0 then note_idle(lease, class, count - handed, more) end
+      if class == 'io' and not more and early > 0 then claim_early(lease, early, token) end
     elseif count > 0 then
       note_idle(lease, class, count, false)
     end

@@ -16,10 +16,10 @@ local function due_for(lease)
   return int(due)
 end
 
--- Claims, and answers for what was settled before. wanted: { io, cpu } or nil to claim nothing.
-local function claim_and_answer(lease, answers, wanted)
+-- Claims, and answers for what was settled before. wanted: { io, cpu } or nil to claim nothing; early: as for `claim`.
+local function claim_and_answer(lease, answers, wanted, early)
   local function claim_part()
-    local more, token = claim(lease, wanted)
+    local more, token = claim(lease, wanted, early)
     local due = due_for(lease)
     local cancellations = cancellations_of(lease)
     wake_arrivals()

@@ -18,6 +18,7 @@ local function add_run(id, body, delay_ms, expires_at)
   if due then
     write('ZADD', BASE .. 'delayed', int(due), id)
     note_due(due)
+    if due <= NOW + EARLY_MS then note_early(run.task) end
   else
     lane_push(run.lane, id, false)
   end

@@ -113,12 +113,15 @@ local function take_out(run, reason, fence)
   return 'cancelled'
 end
 
--- Ends a run, or puts it back, after an attempt that it may have been asked to cancel.
+-- Ends a run, or puts it back, after an attempt that it may have been asked to cancel. One that was handed out before it was
+-- due, and comes back before that, waits for its time again.
 local function go_back(run, reason, change, front, outcome)
   if reason then
     finish(run, 'c', reason)
     return 'c'
   end
+  local due = tonumber(run.head.due)
+  if not change.due and due and due > NOW then change.due = due end
   leave_state(run)
   put_waiting(run, change, front, outcome)
   return change.state

@@ -45,7 +45,7 @@ local function return_from_dead(run, reason, report)
     finish(run, 'f', string.format(TOO_MANY, deaths))
     report.dead[#report.dead + 1] = run.id
     report.dead[#report.dead + 1] = run.task
-  elseif go_back(run, reason, change, false) == 'p' then
+  elseif go_back(run, reason, change, false) ~= 'c' then
     report.returned = report.returned + 1
   end
 end

@@ -14,6 +14,9 @@ local DUTY_GRACE_MS = 1000
 
 local function idle_key(class, hash) return BASE .. 'idle:' .. class .. ':' .. hash end
 
+-- A run that is due within this time may be handed out before it is (EARLY_CLAIM_MS in broker.ts): its consumer waits with it.
+local EARLY_MS = 150
+
 local live_manifests
 local function get_live_manifests()
   live_manifests = live_manifests or call('HKEYS', BASE .. 'live')
@@ -68,7 +71,17 @@ local function wake(task, count)
   end
 end
 
--- For what `place_touched` and `lane_push` have gathered. To be called once, before the last `commit`.
+local early_arrivals = {} -- task -> how many runs came that may be handed out before they are due
+
+local function note_early(task) early_arrivals[task] = (early_arrivals[task] or 0) + 1 end
+
+-- Whether runs of the task may be handed out early: only those that nothing but their time holds back.
+local function goes_early(task)
+  local info = task_info(task)
+  return info and info.class == 'io' and room_for(task) == math.huge
+end
+
+-- For what `place_touched`, `lane_push` and `note_early` have gathered. To be called once, before the last `commit`.
 local function wake_arrivals()
   place_touched()
   for task, count in pairs(arrivals) do
@@ -77,7 +90,10 @@ local function wake_arrivals()
     local most = math.min(count, ready, room_for(task))
     if most > 0 then wake(task, most) end
   end
-  arrivals = {}
+  for task, count in pairs(early_arrivals) do
+    if goes_early(task) then wake(task, count) end
+  end
+  arrivals, early_arrivals = {}, {}
 end
 
 local function wake_anyone()
@@ -122,4 +138,6 @@ local function nudge()
   end
 end
 
-on_discard[#on_discard + 1] = function() woken, woken_count, earliest_new_due, anyone_idle = {}, 0, nil, nil end
+on_discard[#on_discard + 1] = function()
+  woken, woken_count, earliest_new_due, anyone_idle, early_arrivals = {}, 0, nil, nil, {}
+end
