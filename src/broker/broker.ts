@@ -20,7 +20,7 @@
  *   `deaths` rises only when an incarnation ends that held the run as a suspect; at `maxDeliveries` the run fails with
  *   `TooManyDeliveries`. Redrive clears the mark.
  * - Attempts: a claim adds 1; `released`, `rejected` and `leave` take it back; recovery does not, as the body may have run.
- * - A claim that asks for `early` runs gets delayed ones that are due within `EARLY_CLAIM_MS`, the first due first, then by id:
+ * - A claim that asks for `early` runs gets delayed ones that are due within `EARLY_CLAIM_MS` of now, the first due first, then by id:
  *   IO runs of tasks without a limit that nobody has begun, and only when nothing else waits that its consumer could run now. They
  *   count as running from then on and as started when they are due; what comes back before that waits for its time again.
  * - A `rejected` run that goes back is kept away for `REJECTED_DELAY_MS`, or its consumer would take it again at once.
@@ -168,6 +168,8 @@ export interface ClaimedRun {
   readonly token: string;
   /** A process died with this run: its consumer holds no other suspect beside it. */
   readonly suspect: boolean;
+  /** It came by the claim's budget of `early` runs. It is to begin when it is due, and may be due by now. */
+  readonly early: boolean;
 }
 
 export interface Settlement {

@@ -122,7 +122,8 @@ export type FireDecision =
   /** At or below the watermark: decided before, by us or by another. */
   | { readonly decision: 'duplicate' }
   /**
-   * Not decided and still owed: before not-before (never fires), suspended, or more than 50 ms in the future.
+   * Not decided and still owed: before not-before (never fires), suspended, or further in the future than
+   * `FUTURE_SLOT_TOLERANCE_MS`.
    * `ahead`: a slot less far in the future that other runs or a full queue stand against, and all that follows it in its
    * request, because they may be gone when it comes: ask again then.
    * `watermark`: a range that begins at or below the watermark and ends above it, and all that follows it in its

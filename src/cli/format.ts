@@ -69,3 +69,7 @@ export function shorten(text: string, length: number): string {
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
+
+/** How long an attempt took; 0 for a run that was handed out before it was due, and ended before that. */
+export const showTook = (startedAtMs: number, endedAtMs: number): string =>
+  showDuration(Math.max(0, endedAtMs - startedAtMs));

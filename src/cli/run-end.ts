@@ -3,7 +3,7 @@ import type { Queue } from '../broker/broker.ts';
 import { TidemillError } from '../runtime/errors.ts';
 import type { RunRecord } from '../task/run.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { printable, showDuration } from './format.ts';
+import { printable, showDuration, showTook } from './format.ts';
 import { type Io, styled } from './io.ts';
 import { writeJson } from './output.ts';
 import { runJson } from './show-run.ts';
@@ -24,14 +24,14 @@ export function reportEnd(io: Io, json: boolean, record: RunRecord): ExitCode {
   const succeeded = record.state === 'succeeded';
   if (json) writeJson(io, runJson(record));
   else {
-    const tookMs = (record.endedAtMs ?? 0) - (record.startedAtMs ?? record.endedAtMs ?? 0);
+    const { endedAtMs = 0, startedAtMs = endedAtMs } = record;
     const why =
       record.error === undefined
         ? (record.cancelReason ?? '')
         : `${record.error.reason}: ${record.error.message}`;
     const state = styled(io, succeeded ? 'green' : 'red', record.state);
     io.stderr.write(
-      `${record.task} ${state} in ${showDuration(tookMs)}${why === '' ? '' : `: ${printable(why)}`}\n`,
+      `${record.task} ${state} in ${showTook(startedAtMs, endedAtMs)}${why === '' ? '' : `: ${printable(why)}`}\n`,
     );
     if (record.result !== undefined) io.stdout.write(`${record.result}\n`);
   }

@@ -1,6 +1,6 @@
 /** A run as people and programs see it. */
 import type { RunRecord } from '../task/run.ts';
-import { printable, shorten, showDuration, showInstant, showRelative } from './format.ts';
+import { printable, shorten, showInstant, showRelative, showTook } from './format.ts';
 import type { Column } from './table.ts';
 
 export function runColumns(nowMs: number): readonly Column<RunRecord>[] {
@@ -17,8 +17,8 @@ export function runColumns(nowMs: number): readonly Column<RunRecord>[] {
 
 function durationOf({ startedAtMs, endedAtMs, state }: RunRecord, nowMs: number): string | undefined {
   if (startedAtMs === undefined) return undefined;
-  if (endedAtMs !== undefined) return showDuration(endedAtMs - startedAtMs);
-  return state === 'running' ? showDuration(nowMs - startedAtMs) : undefined;
+  if (endedAtMs !== undefined) return showTook(startedAtMs, endedAtMs);
+  return state === 'running' ? showTook(startedAtMs, nowMs) : undefined;
 }
 
 function noteOf({ state, dueAtMs, error, cancelReason, options }: RunRecord, nowMs: number): string {

@@ -46,15 +46,26 @@ export function claimWish({ free, allowance, takenUp, waiting, held, moreReady }
 /** What is left of what was asked for; counted down by `placeOf`. */
 export type Room = Record<Executor | 'ahead' | 'early', number>;
 
+/**
+ * `early`: to be held until it is due; `just-due`: handed out as early, but due; `ready`: all else.
+ * @param waitMs - until it is due, by our estimate of the broker's clock
+ */
+export function whenOf(early: boolean, waitMs: number): 'early' | 'just-due' | 'ready' {
+  if (!early) return 'ready';
+  return waitMs > 0 ? 'early' : 'just-due';
+}
+
 /** `start`: on a free slot; `wait`: for a slot; `hold`: until it is due; `release`: back to the broker. */
 export function placeOf(
   executor: Executor,
-  isDue: boolean,
+  when: ReturnType<typeof whenOf>,
   room: Room,
 ): 'start' | 'wait' | 'hold' | 'release' {
-  if (!isDue) return executor === 'io' && takeOne(room, 'early') ? 'hold' : 'release';
+  if (when === 'early') return executor === 'io' && takeOne(room, 'early') ? 'hold' : 'release';
   if (takeOne(room, executor)) return 'start';
-  return executor === 'io' && (takeOne(room, 'ahead') || takeOne(room, 'early')) ? 'wait' : 'release';
+  const waits =
+    executor === 'io' && (takeOne(room, 'ahead') || (when === 'just-due' && takeOne(room, 'early')));
+  return waits ? 'wait' : 'release';
 }
 
 function takeOne(room: Room, kind: keyof Room): boolean {

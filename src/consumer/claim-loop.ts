@@ -1,43 +1,26 @@
 /** The loop of one queue: free slots → claim (settling what waits on the way) → execute. Sleeps only when nothing is ready. */
-import type { ClaimBudget, ConsumerPort, CycleReply, FreeSlots } from '../broker/broker.ts';
-import type { Clock } from '../runtime/clock.ts';
-import { EXECUTORS, type Executor } from '../task/run.ts';
-import type { Log } from '../telemetry/log.ts';
+import type { ClaimBudget, CycleReply, FreeSlots } from '../broker/broker.ts';
+import { EXECUTORS } from '../task/run.ts';
 import { callBackoffMs } from './backoff.ts';
-import { type ClaimWish, claimWish, MOST_CLAIMED, NOTHING, placeOf, type Room } from './claim-budget.ts';
+import {
+  type ClaimWish,
+  claimWish,
+  MOST_CLAIMED,
+  NOTHING,
+  placeOf,
+  type Room,
+  whenOf,
+} from './claim-budget.ts';
+import type { ClaimLoopOptions } from './claim-loop-options.ts';
 import { EarlyRuns } from './early-runs.ts';
 import { Nudge } from './nudge.ts';
-import type { ConsumerObserver } from './observer.ts';
-import { Prefetch, PREFETCH_GIVE_BACK_MS } from './prefetch.ts';
-import type { QueueCalls } from './queue-calls.ts';
-import type { QueueSession } from './queue-session.ts';
-import type { Runner } from './runner.ts';
-import type { HeldRun, RunTable } from './run-table.ts';
+import { EARLY_GIVE_BACK_MS, Prefetch, PREFETCH_GIVE_BACK_MS } from './prefetch.ts';
+import type { HeldRun } from './run-table.ts';
 import { SETTLE_BATCH, SETTLE_FLUSH_MS } from './settle-batcher.ts';
-import type { SlotPool } from './slots.ts';
-import { WaitingRuns } from './waiting-runs.ts';
+import { type WaitingRun, WaitingRuns } from './waiting-runs.ts';
 
 /** Settlements that may wait before claiming stops: bodies can end faster than the broker takes their ends. */
 const SETTLE_BACKLOG = 4 * SETTLE_BATCH;
-
-export interface ClaimLoopOptions {
-  readonly queue: string;
-  readonly work: ConsumerPort;
-  readonly calls: QueueCalls;
-  readonly session: QueueSession;
-  readonly table: RunTable;
-  readonly runner: Runner;
-  readonly slots: Readonly<Record<Executor, SlotPool>>;
-  /** False while no CPU-bound run can be started. */
-  readonly cpuReady: () => boolean;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly observer: ConsumerObserver;
-  readonly random: () => number;
-  readonly release: (run: HeldRun) => void;
-  /** Longest wait for a wake-up, ms: a lost one costs no more than this. */
-  readonly idleMs: number;
-}
 
 const CLAIMS_PER_TURN = 8;
 
@@ -64,18 +47,16 @@ export class ClaimLoop {
 
   constructor(options: ClaimLoopOptions) {
     this.#options = options;
-    const { clock } = options;
-    this.#early = new EarlyRuns(clock, (runs) => {
-      const sinceMs = clock.monotonic();
-      for (const { run, record } of runs) this.#ahead.add({ run, record, sinceMs });
-      this.#startWaiting();
-    });
+    const { clock, release } = options;
+    this.#early = new EarlyRuns({ clock, release, onDue: (runs) => this.#begin(runs) });
   }
 
   /** Claims until the signal aborts; what was claimed ahead goes back then. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, queue, clock, random } = this.#options;
     let failures = 0;
+    // Not when the loop ends: it may wait for the answer to a claim until then.
+    signal.addEventListener('abort', () => this.#early.giveBack(), { once: true });
     while (!signal.aborted) {
       try {
         await this.#turn(signal);
@@ -88,7 +69,6 @@ export class ClaimLoop {
     }
     this.#setHungry(false);
     this.giveBackWaiting(0);
-    for (const run of this.#early.takeAll()) this.#options.release(run);
   }
 
   /** There is, or may be, work to claim. */
@@ -241,7 +221,8 @@ export class ClaimLoop {
       const { record } = item;
       const run = table.add(item, incarnation);
       const waitMs = (record.dueAtMs ?? 0) - brokerNowMs;
-      const place = signal.aborted ? 'release' : placeOf(runner.executorOf(record), waitMs <= 0, unused);
+      const when = whenOf(item.early, waitMs);
+      const place = signal.aborted ? 'release' : placeOf(runner.executorOf(record), when, unused);
       if (place === 'start') runner.start(run, record);
       else if (place === 'wait') this.#ahead.add({ run, record, sinceMs: clock.monotonic() });
       else if (place === 'hold') this.#early.add(run, record, waitMs);
@@ -249,6 +230,18 @@ export class ClaimLoop {
     }
     // So many that more may be there, of which nobody will tell us again.
     if (askedEarly === MOST_CLAIMED && unused.early === 0) this.#nudge.nudge();
+  }
+
+  /** Their time has come. Slots that were free when they were handed out may be taken by now, and free elsewhere. */
+  #begin(due: readonly Pick<WaitingRun, 'run' | 'record'>[]): void {
+    const { clock, slots, release } = this.#options;
+    const sinceMs = clock.monotonic();
+    for (const { run, record } of due) this.#ahead.add({ run, record, sinceMs });
+    this.#startWaiting();
+    for (const run of this.#ahead.takeBeyond(this.#prefetch.takenUp(slots.io.total))) release(run);
+    clock.after(EARLY_GIVE_BACK_MS, () => this.giveBackWaiting(EARLY_GIVE_BACK_MS)).unref();
+    // The claim that waits in the broker asks for slots that are taken now.
+    if (this.#asked !== undefined) this.#nudge.nudge();
   }
 
   #startWaiting(): void {

@@ -1,25 +1,34 @@
 /** Runs that were handed out before they are due. They wait here, on no slot, until they are. */
 import type { Clock, Timer } from '../runtime/clock.ts';
-import type { RunRecord } from '../task/run.ts';
+import { PRIORITIES, type RunRecord } from '../task/run.ts';
+import { PREFETCH_GIVE_BACK_MS } from './prefetch.ts';
 import type { HeldRun } from './run-table.ts';
 
-interface EarlyRun {
+export interface EarlyRun {
   readonly run: HeldRun;
   readonly record: RunRecord;
   /** On the monotonic clock, so that no step of a wall clock, nor of the broker's, keeps a run from its time. */
   readonly startAtMs: number;
 }
 
+export interface EarlyRunsOptions {
+  readonly clock: Clock;
+  /** Told of runs whose time has come, by priority; they wait here no longer. */
+  readonly onDue: (runs: readonly EarlyRun[]) => void;
+  readonly release: (run: HeldRun) => void;
+}
+
+const rankOf = ({ record }: EarlyRun): number => PRIORITIES.indexOf(record.priority);
+
 export class EarlyRuns {
+  readonly #options: EarlyRunsOptions;
   readonly #clock: Clock;
-  readonly #onDue: (runs: readonly EarlyRun[]) => void;
   #runs: EarlyRun[] = [];
   #timer: { readonly atMs: number; readonly pending: Timer } | undefined;
 
-  /** @param onDue - told of runs whose time has come, the first that was handed out first; they wait here no longer */
-  constructor(clock: Clock, onDue: (runs: readonly EarlyRun[]) => void) {
-    this.#clock = clock;
-    this.#onDue = onDue;
+  constructor(options: EarlyRunsOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
   }
 
   get length(): number {
@@ -38,12 +47,12 @@ export class EarlyRuns {
     if (this.#runs.length > 0) this.#runs = this.#runs.filter((early) => early.run !== run);
   }
 
-  /** All of them; they wait no longer. */
-  takeAll(): readonly HeldRun[] {
-    const runs = this.#runs.map(({ run }) => run);
+  /** Gives back all of them. */
+  giveBack(): void {
+    const runs = this.#runs;
     this.#runs = [];
     this.#disarm();
-    return runs;
+    for (const { run } of runs) this.#options.release(run);
   }
 
   #arm(atMs: number): void {
@@ -65,6 +74,10 @@ export class EarlyRuns {
     const due = this.#runs.filter(({ startAtMs }) => startAtMs <= nowMs);
     this.#runs = this.#runs.filter(({ startAtMs }) => startAtMs > nowMs);
     if (this.#runs.length > 0) this.#arm(Math.min(...this.#runs.map(({ startAtMs }) => startAtMs)));
-    if (due.length > 0) this.#onDue(due);
+    // This process stood still: its lease may be over, and the runs another's. If it is not, they come back.
+    const isLate = ({ startAtMs }: EarlyRun): boolean => nowMs - startAtMs > PREFETCH_GIVE_BACK_MS;
+    for (const { run } of due.filter(isLate)) this.#options.release(run);
+    const onTime = due.filter((early) => !isLate(early)).sort((a, b) => rankOf(a) - rankOf(b));
+    if (onTime.length > 0) this.#options.onDue(onTime);
   }
 }

@@ -6,6 +6,8 @@ const PREFETCH_MS = 50;
 const PREFETCH_LIMIT = 512;
 /** A run that waited longer than this goes back: the mean did not foresee the runs before it. */
 export const PREFETCH_GIVE_BACK_MS = 1_000;
+/** The same for one that was handed out before it was due: a whole crowd may stand behind bodies that nobody foresaw. */
+export const EARLY_GIVE_BACK_MS = 100;
 /** Weight of the newest duration in the mean: it follows a change within a few dozen runs. */
 const MEAN_WEIGHT = 1 / 16;
 /** Durations below this count as this: nothing is learnt from dividing by the timer's resolution. */

@@ -3,6 +3,8 @@ import type { Clock } from '../runtime/clock.ts';
 
 /** How long the best estimate of the broker's clock counts: a server that took over may have another. */
 const ESTIMATE_MS = 1_000;
+/** An answer that says so much less than the best tells of a clock that was set back, or lay unread for as long: believe it. */
+const STEP_MS = 100;
 
 export class QueueSession {
   readonly #clock: Clock;
@@ -34,8 +36,8 @@ export class QueueSession {
     const heardAtMs = this.#clock.monotonic();
     const ms = brokerNowMs - heardAtMs;
     const known = this.#offset;
-    if (known === undefined || ms >= known.ms || heardAtMs - known.heardAtMs > ESTIMATE_MS)
-      this.#offset = { ms, heardAtMs };
+    const isOld = known === undefined || heardAtMs - known.heardAtMs > ESTIMATE_MS;
+    if (isOld || ms >= known.ms || ms < known.ms - STEP_MS) this.#offset = { ms, heardAtMs };
   }
 
   /** The broker's time by our estimate, ms since the epoch; `undefined` before the first reply. Late by at most one reply's way. */

@@ -2,7 +2,7 @@
 import type { RunRecord } from '../task/run.ts';
 import type { HeldRun } from './run-table.ts';
 
-interface WaitingRun {
+export interface WaitingRun {
   readonly run: HeldRun;
   readonly record: RunRecord;
   readonly sinceMs: number;
@@ -29,6 +29,11 @@ export class WaitingRuns {
     const stale = this.#runs.filter(({ sinceMs }) => sinceMs <= untilMs);
     this.#runs = this.#runs.filter(({ sinceMs }) => sinceMs > untilMs);
     return stale.map(({ run }) => run);
+  }
+
+  /** All but the oldest `count`; they wait no longer. */
+  takeBeyond(count: number): readonly HeldRun[] {
+    return this.#runs.splice(count).map(({ run }) => run);
   }
 
   forget(run: HeldRun): void {

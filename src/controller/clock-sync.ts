@@ -2,7 +2,7 @@
  * The broker's time in this process, so that replicas cannot disagree and a wrong node clock changes nothing.
  *
  * It is the monotonic clock plus an offset, and the offset is measured again every 5 s. A step of the machine's wall clock
- * is never seen. Between two measurements the two clocks may drift apart by a few ms, which `fire` allows for (50 ms, and 10 for a crowd that is decided ahead).
+ * is never seen. Between two measurements the two clocks may drift apart by a few ms, which `fire` allows for (150 ms, and 10 for a crowd that is decided ahead).
  */
 import type { Clock } from '../runtime/clock.ts';
 

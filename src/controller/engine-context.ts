@@ -21,7 +21,7 @@ export interface EngineTiming {
   readonly catalogEveryMs: number;
   /** A newer full list is looked for, and its absentees withdrawn, this often. Default 5 s. */
   readonly sweepEveryMs: number;
-  /** How a crowd of slots is decided before it is due. Default: 40 ms ahead, from 32 slots within 10 ms on. */
+  /** How a crowd of slots is decided before it is due. Default: 140 ms ahead, from 32 slots within 10 ms on. */
   readonly early: EarlyDecision;
 }
 

@@ -41,9 +41,9 @@ export const PLANTED: readonly PlantedBug[] = [
   {
     name: 'held-for-nothing',
     what: 'a run that is handed out before its slot begins at once',
-    file: 'consumer/claim-loop.ts',
-    rule: 'waitMs <= 0, unused)',
-    instead: 'waitMs < Infinity, unused)',
+    file: 'consumer/claim-budget.ts',
+    rule: "return waitMs > 0 ? 'early' : 'just-due';",
+    instead: "return waitMs > 1_000 ? 'early' : 'just-due';",
   },
   {
     name: 'opposed-ahead',

@@ -12,9 +12,9 @@ export function claim(queue: QueueState, incarnation: Incarnation, want: ClaimBu
   if (queue.paused) return [];
   const left = { io: want.io, cpu: want.cpu };
   const claimed: ClaimedRun[] = [];
-  const handOut = (run: Run): void => {
+  const handOut = (run: Run, early = false): void => {
     queue.start(run, incarnation);
-    claimed.push({ record: recordOf(run, queue.name), token: run.token ?? '', suspect: run.suspect });
+    claimed.push({ record: recordOf(run, queue.name), token: run.token ?? '', suspect: run.suspect, early });
   };
 
   const suspects = suspectLane(queue, incarnation, left);
@@ -27,14 +27,15 @@ export function claim(queue: QueueState, incarnation: Incarnation, want: ClaimBu
   }
   for (const executor of EXECUTORS) claimFromLanes(queue, incarnation, executor, left[executor], handOut);
   if (!hasMoreFor(queue, incarnation, ['io']))
-    for (const run of earlyRuns(queue, incarnation, want.early ?? 0)) handOut(run);
+    for (const run of earlyRuns(queue, incarnation, want.early ?? 0)) handOut(run, true);
   return claimed;
 }
 
 /** Delayed runs that may be handed out before they are due: nothing but their time holds them back. */
 function earlyRuns(queue: QueueState, incarnation: Incarnation, count: number): Run[] {
   if (count <= 0) return [];
-  const ids = queue.delayed.until(queue.clock.now() + EARLY_CLAIM_MS, count);
+  const nowMs = queue.clock.now();
+  const ids = queue.delayed.between(nowMs - EARLY_CLAIM_MS, nowMs + EARLY_CLAIM_MS, count);
   return ids.flatMap((id) => {
     const run = queue.runs.get(id);
     return run !== undefined && goesEarly(queue, run) && incarnation.taskNames.has(run.task) ? [run] : [];

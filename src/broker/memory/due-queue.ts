@@ -36,13 +36,13 @@ export class DueQueue {
     return this.#earliest()?.atMs;
   }
 
-  /** The ids of up to `count` valid entries that are due until then, the earliest first. They stay. */
-  until(atMs: number, count: number): readonly string[] {
+  /** The ids of up to `count` valid entries that are due from `fromMs` until `toMs`, the earliest first. They stay. */
+  between(fromMs: number, toMs: number, count: number): readonly string[] {
     const due: Due[] = [];
     const look = (index: number): void => {
       const entry = this.#heap[index];
-      if (entry === undefined || entry.atMs > atMs) return;
-      if (this.#isValid(entry.id, entry.atMs)) due.push(entry);
+      if (entry === undefined || entry.atMs > toMs) return;
+      if (entry.atMs >= fromMs && this.#isValid(entry.id, entry.atMs)) due.push(entry);
       look(2 * index + 1);
       look(2 * index + 2);
     };

@@ -169,7 +169,9 @@ export class QueueState {
 
   /** As `putPending`; a run that was handed out early, and is not due yet, waits for its time. */
   putBack(run: Run, end: 'front' | 'back'): void {
-    if (run.dueAtMs !== undefined && run.dueAtMs > this.clock.now()) this.putDelayed(run, run.dueAtMs);
+    const { dueAtMs = 0 } = run;
+    const untilMs = dueAtMs - this.clock.now();
+    if (untilMs > 0 && untilMs <= EARLY_CLAIM_MS) this.putDelayed(run, dueAtMs);
     else this.putPending(run, end);
   }
 
@@ -196,10 +198,12 @@ export class QueueState {
 
   /** Hands a waiting run out. */
   start(run: Run, incarnation: Incarnation): void {
+    // Handed out early: nothing begins before it is due.
+    run.startedAtMs =
+      run.state === 'delayed' ? Math.max(run.dueAtMs ?? 0, this.clock.now()) : this.clock.now();
     this.withdraw(run);
     run.state = 'running';
     run.attempt += 1;
-    run.startedAtMs = Math.max(this.clock.now(), run.dueAtMs ?? 0);
     run.incarnation = incarnation.id;
     run.holder = incarnation.held;
     this.#handOuts += 1;

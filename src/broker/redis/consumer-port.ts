@@ -113,7 +113,8 @@ export class RedisConsumerPort implements ConsumerPort {
 
   /** @param order - which settlement of the request each answer is for */
   async #decodeCycle(incarnation: string, reply: unknown, order: readonly number[]): Promise<CycleReply> {
-    const [lease, answers, token, claimed, claimError, cancellations, more, nextDue, now] = asList(reply);
+    const [lease, answers, token, claimed, claimError, cancellations, more, nextDue, now, early] =
+      asList(reply);
     const settled: SettleAnswer[] = order.map(() => 'unknown');
     for (const [place, answer] of asAnswers(answers, SETTLED, order.length).entries())
       settled[order[place] ?? place] = answer;
@@ -122,7 +123,7 @@ export class RedisConsumerPort implements ConsumerPort {
     return {
       lease: parseLease(lease),
       settled,
-      claimed: await this.#decodeClaimed(incarnation, asText(token), asTexts(claimed)),
+      claimed: await this.#decodeClaimed(incarnation, asText(token), asTexts(claimed), asNumber(early)),
       cancellations: parseCancellations(cancellations),
       moreReady: asNumber(more) === 1,
       wakeCursor: incarnation,
@@ -137,7 +138,9 @@ export class RedisConsumerPort implements ConsumerPort {
     incarnation: string,
     token: string,
     claimed: readonly string[],
+    early: number,
   ): Promise<readonly ClaimedRun[]> {
+    const firstEarly = claimed.length - 2 * early;
     const runs: ClaimedRun[] = [];
     const unreadable: Settlement[] = [];
     for (let index = 0; index + 1 < claimed.length; index += 2) {
@@ -145,7 +148,7 @@ export class RedisConsumerPort implements ConsumerPort {
       const decoded = decodeRecord(this.#queue.name, id, claimed[index + 1] ?? '');
       if (decoded === undefined)
         unreadable.push({ id, token, outcome: { kind: 'failed', error: MALFORMED } });
-      else runs.push({ record: decoded.record, token, suspect: decoded.suspect });
+      else runs.push({ record: decoded.record, token, suspect: decoded.suspect, early: index >= firstEarly });
     }
     if (unreadable.length === 0) return runs;
     const [first] = unreadable;

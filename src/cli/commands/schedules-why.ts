@@ -8,7 +8,7 @@ import { addCommand, type Call, type Surroundings } from '../command.ts';
 import { withBroker } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { findSchedule, type FoundSchedule, nameOf } from '../find-schedule.ts';
-import { printable, showDuration } from '../format.ts';
+import { printable, showTook } from '../format.ts';
 import { styled } from '../io.ts';
 import { writeJson } from '../output.ts';
 import { REDIS_RULES } from '../redis-settings.ts';
@@ -131,9 +131,7 @@ function lastSlotOf(timing: EraTiming | undefined, nowMs: number): number {
 
 function runSentence({ id, state, attempt, error, cancelReason, startedAtMs, endedAtMs }: RunRecord): string {
   const took =
-    startedAtMs === undefined || endedAtMs === undefined
-      ? ''
-      : ` after ${showDuration(endedAtMs - startedAtMs)}`;
+    startedAtMs === undefined || endedAtMs === undefined ? '' : ` after ${showTook(startedAtMs, endedAtMs)}`;
   const because = error === undefined ? (cancelReason ?? '') : `${error.reason}: ${error.message}`;
   return `Its run ${id} ${isTerminal(state) ? (state === 'cancelled' ? 'was cancelled' : state) : `is ${state}`}${took}${attempt > 1 ? `, at attempt ${attempt}` : ''}${because === '' ? '' : ` (${because})`}.`;
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { printable, showDuration, showInstant, showInZone, showRelative } from '../../../src/cli/format.ts';
+import {
+  printable,
+  showDuration,
+  showInstant,
+  showInZone,
+  showRelative,
+  showTook,
+} from '../../../src/cli/format.ts';
 import { runDetails, runJson } from '../../../src/cli/show-run.ts';
 import { nextSlots, parseInstant, showSpec } from '../../../src/cli/show-timing.ts';
 import { table } from '../../../src/cli/table.ts';
@@ -23,6 +30,11 @@ describe('formats', () => {
       [-1_500, '-1.5s'],
     ];
     for (const [ms, text] of cases) assert.equal(showDuration(ms), text);
+  });
+
+  test('a run that was cancelled before it was due took no time, and not less than none', () => {
+    assert.equal(showTook(T, T + 340), '340ms');
+    assert.equal(showTook(T, T - 100), '0ms');
   });
 
   test('instants are shown in UTC, in a zone, and as a distance', () => {

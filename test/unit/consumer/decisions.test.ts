@@ -94,10 +94,16 @@ test('a timeout asks the retry policy of the task', () => {
 
 test('comparing with the broker finds runs of a lost reply and runs that were taken away, and nothing else', () => {
   const table = new RunTable();
-  const kept = table.add({ record, token: 't1', suspect: false }, 'me');
-  const gone = table.add({ record: { ...record, id: 'r2' }, token: 't2', suspect: false }, 'me');
+  const kept = table.add({ record, token: 't1', suspect: false, early: false }, 'me');
+  const gone = table.add(
+    { record: { ...record, id: 'r2' }, token: 't2', suspect: false, early: false },
+    'me',
+  );
   // The same run under another token is another hand-out.
-  const other = table.add({ record: { ...record, id: 'r3' }, token: 't3', suspect: false }, 'me');
+  const other = table.add(
+    { record: { ...record, id: 'r3' }, token: 't3', suspect: false, early: false },
+    'me',
+  );
   const brokers = [
     { id: 'r1', token: 't1' },
     { id: 'r3', token: 't4' },

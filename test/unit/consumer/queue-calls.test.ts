@@ -66,7 +66,10 @@ function createCalls(answer: (request: CycleRequest, nth: number) => SettleAnswe
       params: '{}',
     } as const;
     const more = { options: { source: 'api' }, attempt: 1, deaths: 0, enqueuedAtMs: 0 } as const;
-    const run = table.add({ record: { ...record, ...more }, token: `t-${id}`, suspect: false }, 'me');
+    const run = table.add(
+      { record: { ...record, ...more }, token: `t-${id}`, suspect: false, early: false },
+      'me',
+    );
     calls.settlements.add(run, { kind: 'succeeded' });
     return run;
   };

@@ -9,11 +9,12 @@
 --   not due yet; then groups (lib/settle.lua)
 --
 -- Returns { 'held' | 'gone', answers (a letter a run), token of all claimed runs, { id, record, … },
---   why claiming failed or '', { id to cancel, reason, … }, 1 when more could be claimed, next due ms or '', now ms }
+--   why claiming failed or '', { id to cancel, reason, … }, 1 when more could be claimed, next due ms or '', now ms,
+--   how many of the claimed, the last ones, were handed out early }
 local lease = open_lease(ARGV[1])
 if not lease then
   local ids = read_groups(5)
-  return { 'gone', string.rep('u', #ids), '', {}, '', {}, 0, '', NOW_TEXT }
+  return { 'gone', string.rep('u', #ids), '', {}, '', {}, 0, '', NOW_TEXT, 0 }
 end
 -- Whoever calls needs no waking.
 woken[lease.id] = true

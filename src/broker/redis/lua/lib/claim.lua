@@ -13,7 +13,7 @@ local MOST_EXAMINED = 2000
 -- Longer records are not ours (256 KiB of params, 64 KiB of result), and too long to hand to everyone who asks.
 local MOST_BYTES = 1048576
 
-local taken = { claimed = {}, holdings = {}, ids = {}, examined = 0 }
+local taken = { claimed = {}, holdings = {}, ids = {}, examined = 0, early = 0 }
 local offsets = {} -- lane -> how many ids this claim has taken from its front
 local claim_heads = {}
 
@@ -270,9 +270,10 @@ local function early_opening(lease, id, text)
   return can_run_early(lease, opening.task) and opening
 end
 
--- Hands out up to `count` runs that are due within `EARLY_MS`, for the consumer to begin when they are.
+-- Hands out up to `count` runs that are due within `EARLY_MS`, for the consumer to begin when they are; those too that came due
+-- so shortly ago that nobody has made them ready.
 local function claim_early(lease, count, token)
-  local ids = call('ZRANGE', DELAYED, '-inf', int(NOW + EARLY_MS), 'BYSCORE', 'LIMIT', 0, count)
+  local ids = call('ZRANGE', DELAYED, int(NOW - EARLY_MS), int(NOW + EARLY_MS), 'BYSCORE', 'LIMIT', 0, count)
   know_kind('zset', DELAYED)
   local gone, by_task = {}, {}
   for index, text in ipairs(get_many(RUNS, ids)) do
@@ -290,6 +291,7 @@ local function claim_early(lease, count, token)
       if head.expires ~= '' then write('ZREM', EXPIRING, id) end
     end
   end
+  taken.early = #gone
   for task, handed in pairs(by_task) do count_active(task, handed) end
   add_meta('pending', -#gone)
   add_meta('running', #gone)
@@ -305,7 +307,7 @@ end
 -- Hands out up to `wanted` runs by class; returns whether runs stay that this incarnation could run.
 -- wanted: { io, cpu } or nil to look only. early: how many IO runs more that are not due yet, if nothing else waits for it.
 local function claim(lease, wanted, early)
-  local token, any_more = int(meta.tokens + 1), false
+  local token, any_more, io_waits = int(meta.tokens + 1), false, meta.paused == 1
   cuts_lanes = true
   if meta.paused ~= 1 and wanted then
     for class, count in pairs(wanted) do
@@ -323,12 +325,14 @@ local function claim(lease, wanted, early)
       local handed = claim_from_lanes(lease, search, count, token)
       more = least_candidate(search) ~= nil or suspect_lane(lease, class) ~= nil
       if count > 0 then note_idle(lease, class, count - handed, more) end
-      if class == 'io' and not more and early > 0 then claim_early(lease, early, token) end
     elseif count > 0 then
       note_idle(lease, class, count, false)
     end
     any_more = any_more or more
+    if class == 'io' then io_waits = io_waits or more end
   end
+  -- The last of all that are handed out: the reply says how many they are.
+  if early > 0 and not io_waits then claim_early(lease, early, token) end
   for lane, count in pairs(offsets) do write('LTRIM', lane_key(lane), count, -1) end
   if #taken.holdings > 0 then set_meta('tokens', meta.tokens + 1) end
   write_many('HSET', RUNS, taken.claimed)

@@ -26,12 +26,12 @@ local function claim_and_answer(lease, answers, wanted, early)
     -- Others may be idle although the transition that made the work ready woke enough: one of those may have died.
     if more and wanted then nudge() end
     commit()
-    return { 'held', answers, token, taken.claimed, '', cancellations, more and 1 or 0, due, NOW_TEXT }
+    return { 'held', answers, token, taken.claimed, '', cancellations, more and 1 or 0, due, NOW_TEXT, taken.early }
   end
   local is_ok, reply = pcall(claim_part)
   if is_ok then return reply end
   discard()
   -- What was settled stays settled; the consumer hears why nothing was claimed.
   local reason = type(reply) == 'table' and reply.err or tostring(reply)
-  return { 'held', answers, '', {}, reason, {}, 0, '', NOW_TEXT }
+  return { 'held', answers, '', {}, reason, {}, 0, '', NOW_TEXT, 0 }
 end

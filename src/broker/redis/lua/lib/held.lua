@@ -121,7 +121,7 @@ local function go_back(run, reason, change, front, outcome)
     return 'c'
   end
   local due = tonumber(run.head.due)
-  if not change.due and due and due > NOW then change.due = due end
+  if not change.due and due and due > NOW and due <= NOW + EARLY_MS then change.due = due end
   leave_state(run)
   put_waiting(run, change, front, outcome)
   return change.state
