@@ -239,9 +239,14 @@ export class ClaimLoop {
     for (const { run, record } of due) this.#ahead.add({ run, record, sinceMs });
     this.#startWaiting();
     for (const run of this.#ahead.takeBeyond(this.#prefetch.takenUp(slots.io.total))) release(run);
-    clock.after(EARLY_GIVE_BACK_MS, () => this.giveBackWaiting(EARLY_GIVE_BACK_MS)).unref();
-    // The claim that waits in the broker asks for slots that are taken now.
-    if (this.#asked !== undefined) this.#nudge.nudge();
+    clock.after(EARLY_GIVE_BACK_MS, () => this.#lookAfterBegin()).unref();
+  }
+
+  /** Most bodies are over by now; those that are not keep slots that the claim which waits in the broker still asks for. */
+  #lookAfterBegin(): void {
+    const { slots, queue } = this.#options;
+    this.giveBackWaiting(EARLY_GIVE_BACK_MS);
+    if ((this.#asked?.io ?? 0) > slots.io.available(queue)) this.#nudge.nudge();
   }
 
   #startWaiting(): void {
