@@ -26,14 +26,14 @@ export function claim(queue: QueueState, incarnation: Incarnation, want: ClaimBu
     queue.lanes.charge(suspects, 1);
   }
   for (const executor of EXECUTORS) claimFromLanes(queue, incarnation, executor, left[executor], handOut);
-  if (!hasMoreFor(queue, incarnation, ['io']))
-    for (const run of earlyRuns(queue, incarnation, want.early ?? 0)) handOut(run, true);
+  const { early = 0 } = want;
+  if (early > 0 && !hasMoreFor(queue, incarnation, ['io']))
+    for (const run of earlyRuns(queue, incarnation, early)) handOut(run, true);
   return claimed;
 }
 
 /** Delayed runs that may be handed out before they are due: nothing but their time holds them back. */
 function earlyRuns(queue: QueueState, incarnation: Incarnation, count: number): Run[] {
-  if (count <= 0) return [];
   const nowMs = queue.clock.now();
   const ids = queue.delayed.between(nowMs - EARLY_CLAIM_MS, nowMs + EARLY_CLAIM_MS, count);
   return ids.flatMap((id) => {

@@ -102,6 +102,8 @@ export function describePlace(address: RedisAddress): string {
   return `${scheme}://${login}${place}/${db}`;
 }
 
+const ignore = (): void => undefined;
+
 /** There is none before the first connection, whatever its type says. */
 const socketOf = (client: Redis): Redis['stream'] | undefined => client.stream;
 
@@ -110,7 +112,11 @@ const socketOf = (client: Redis): Redis['stream'] | undefined => client.stream;
  * the server's alert about how we hung up, and an error that nobody listens to ends the process.
  */
 function heedLaterErrors(client: Redis): void {
-  const heed = (): void => void socketOf(client)?.on('error', () => undefined);
+  const heed = (): void => {
+    const socket = socketOf(client);
+    // While the sentinels are away this is the old socket, at each attempt.
+    if (socket?.listeners('error').includes(ignore) === false) socket.on('error', ignore);
+  };
   // The socket is made in the tick after this event, and has heard nothing yet when that is over.
   client.on('connecting', () => setImmediate(heed));
   // Behind Sentinel it is made later.

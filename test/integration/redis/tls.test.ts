@@ -89,6 +89,9 @@ test('a socket that fails twice does not end the process', async () => {
   await once(client, 'ready');
   const { stream } = client;
   for (const error of ['the certificate', 'the alert']) stream.emit('error', new Error(error));
+  const listeners = stream.listenerCount('error');
+  for (let attempt = 0; attempt < 20; attempt += 1) client.emit('error', new Error('no sentinel answers'));
+  assert.equal(stream.listenerCount('error'), listeners, 'a long absence adds nothing');
   stream.destroy();
   await once(client, 'ready');
   assert.notEqual(client.stream, stream);
